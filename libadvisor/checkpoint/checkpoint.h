@@ -1,0 +1,45 @@
+// A model on disk, read as an engine would read it: logical tensors under their Hugging Face names, whatever the format.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/config.h"
+#include "tensor/tensor.h"
+
+namespace advisor {
+
+/// One logical tensor. For compressed-tensors, "x.weight" stands for weight_packed + weight_scale + ...
+struct TensorInfo {
+  std::string name;                 ///< "model.layers.0.self_attn.q_proj.weight"
+  std::vector<std::int64_t> shape;  ///< [out, in]
+  std::string stored_as;            ///< "bf16", "W4A16-g128", "Q4_0" ...
+  std::int64_t bytes = 0;           ///< stored, scales and zero points included
+  bool operator==(const TensorInfo&) const = default;
+};
+
+class Checkpoint {
+ public:
+  virtual ~Checkpoint() = default;
+  virtual std::string_view format() const = 0;  ///< "safetensors", "compressed-tensors", "gguf"
+  virtual const ModelConfig& config() const = 0;
+  virtual const std::vector<TensorInfo>& tensors() const = 0;  ///< in file order (shard, then offset)
+  /// Reads and dequantizes rows [begin, end) of dimension 0 to float32 (1-D tensors: one row per element).
+  /// `out` has (end - begin) * (size / shape[0]) elements. Thread-safe. Does not keep file pages resident.
+  virtual void read_rows(const TensorInfo& tensor, std::int64_t begin, std::int64_t end, std::span<float> out) const = 0;
+  /// The tokenizer the files carry; throws not_found when they carry none.
+  virtual TokenizerData tokenizer() const = 0;
+
+  const TensorInfo* find(std::string_view name) const;
+  Tensor load(std::string_view name) const;  ///< whole tensor; throws not_found naming it and the checkpoint
+};
+
+/// Opens a folder (config.json + *.safetensors, dense or compressed-tensors; or exactly one .gguf file) or a .gguf file.
+/// Checks every header before it returns. Throws not_found, parse_error or unsupported.
+std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path);
+
+}  // namespace advisor

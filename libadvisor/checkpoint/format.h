@@ -1,0 +1,61 @@
+// Output formats: each is one file in formats/ and one line in registry.cpp.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "tensor/quantized.h"
+
+namespace advisor {
+
+/// One logical tensor of the output, known before any data: all offsets can be laid out first.
+struct PlannedTensor {
+  TensorInfo source;                  ///< name and shape
+  std::optional<QuantScheme> scheme;  ///< quantized by a technique; nullopt = stored dense or in the format's own type
+};
+
+struct OutputPlan {
+  std::filesystem::path source;       ///< folder the model comes from: tokenizer and other small files are taken from it
+  ModelConfig config;
+  TokenizerData tokenizer;
+  std::vector<PlannedTensor> tensors;
+  std::string type;                   ///< GGUF: F16, Q8_0, Q4_0, Q4_1; compressed-tensors / safetensors: dtype of dense tensors and scales, "bf16"
+  std::string scheme_id;              ///< "W4A16-g128"; for names and metadata
+};
+
+/// Writes one model into a folder that the job created and will rename. Calls for distinct row ranges may come from
+/// several threads and in any order: every byte has its place from the start, so the file does not depend on it.
+class FormatWriter {
+ public:
+  virtual ~FormatWriter() = default;
+  /// Rows [begin, ...) of a tensor without a scheme. The format encodes them (bf16, f16, Q4_0 ...).
+  virtual void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows) = 0;
+  /// Rows [begin, begin + q.rows) of a tensor with a scheme; begin is a multiple of 32.
+  virtual void write_quantized(std::size_t tensor, std::int64_t begin, const QuantizedTensor& q) = 0;
+  /// Writes index, config.json with quantization_config, tokenizer; fsyncs.
+  virtual void finish() = 0;
+};
+
+struct FormatImpl {
+  std::string_view id;  ///< "compressed-tensors", "gguf", "safetensors"
+  /// Why this format cannot hold the plan, or nullopt. Called before anything is written.
+  std::optional<std::string> (*refuses)(const OutputPlan& plan);
+  /// True when weights reach the format as QuantizedTensor, false when it encodes float rows itself (gguf).
+  bool takes_codes;
+  /// Exact size in bytes of everything create() will write.
+  std::int64_t (*bytes)(const OutputPlan& plan);
+  std::unique_ptr<FormatWriter> (*create)(const OutputPlan& plan, const std::filesystem::path& folder);
+  /// Dtype to which scales are rounded before they are used ("bf16"), so that what is verified is what is stored.
+  DType (*scale_dtype)(const OutputPlan& plan);
+};
+
+std::span<const FormatImpl* const> formats();            ///< the explicit list, in registry.cpp
+const FormatImpl& find_format(std::string_view id);      ///< throws not_found with the list
+
+}  // namespace advisor

@@ -1,0 +1,60 @@
+// Rows of the catalogs in data/*.csv, as loaded into Knowledge. Empty or nullopt means that no source stated it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace advisor {
+
+struct Model {
+  std::string id;
+  std::string family, developer, architecture, attention, native_dtype, specialty;
+  std::optional<double> params;         ///< parameters (not billions)
+  std::optional<double> active_params;  ///< per token, for mixtures of experts
+  std::optional<std::int64_t> layers, hidden, intermediate, heads, kv_heads, head_dim, vocab, max_context;
+  std::optional<std::int64_t> experts, experts_used, sliding_window;
+  std::optional<std::int64_t> kv_layers;  ///< layers that keep a growing KV cache, when not all
+  std::optional<std::int64_t> kv_lora_rank, qk_rope_head_dim;  ///< MLA latent geometry
+  std::optional<double> kv_bytes_per_token_bf16;               ///< stated or upper bound; see data/README.md
+  std::optional<bool> tie_embeddings;
+  std::vector<std::string> modalities_in, modalities_out;
+  std::string qat;                      ///< "no", or what kind
+  std::string licence;                  ///< empty = unknown; unknown never counts as allowed
+  std::string commercial_use;           ///< yes, no, conditional, empty
+  std::string released;                 ///< YYYY-MM or empty
+  std::string url, locator;
+};
+
+/// A compression technique the advice may name; `implemented` when libadvisor itself can execute it.
+struct Technique {
+  std::string id, title;
+  std::string kind;  ///< none, quantization, pruning, distillation, ...
+  bool needs_calibration = false;
+  bool implemented = false;
+  std::string source;
+};
+
+/// What an engine loads on a hardware generation, from data/engine_support.csv.
+struct EngineSupport {
+  std::string engine, format, generation;
+  std::string supported;  ///< yes, no, emulated
+  std::string source, locator;
+};
+
+struct Price {
+  std::string provider, sku, hardware;
+  std::int64_t count = 1;
+  double usd_per_hour = 0;
+  std::string pricing, as_of, url, locator;
+};
+
+/// A compressed checkpoint that somebody already published.
+struct PublishedCheckpoint {
+  std::string model, checkpoint, technique, scheme, format, publisher;
+  bool official = false;
+  std::string url, locator;
+};
+
+}  // namespace advisor

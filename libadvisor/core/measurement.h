@@ -1,0 +1,74 @@
+// Measurements as stored (one row of a published table each) and the estimates that are made of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace advisor {
+
+struct Source {
+  std::string id, title, publisher, year, url, licence;
+};
+
+/// One value of a task under compression, with the uncompressed value of the same table.
+struct QualityMeasurement {
+  std::int64_t id = 0;
+  std::string source, model;
+  std::optional<double> params;           ///< parameters of the model (not billions)
+  std::string technique;                  ///< vocabulary of data/techniques.csv
+  std::string scheme;                     ///< W4A16-g128 ... as published when it cannot be read
+  std::string format;                     ///< number or file format as published
+  std::optional<double> weight_bits, activation_bits, kv_bits, bits_per_weight;
+  std::optional<std::int64_t> group_size; ///< -1 = per channel
+  std::string pattern;                    ///< unstructured, 2:4, ... empty = dense
+  double sparsity = 0;                    ///< 0..1
+  bool retrained = false;
+  std::string calibration;
+  std::string task, family, metric;
+  bool higher_is_better = true;
+  double baseline = 0, value = 0;         ///< scale of the source (see data/README.md)
+  std::string url, locator;
+};
+
+struct SpeedMeasurement {
+  std::int64_t id = 0;
+  std::string source, model;
+  std::optional<double> params, active_params;
+  std::string format;
+  std::optional<double> weight_bits;
+  std::string engine, engine_version;
+  std::string hardware;                   ///< catalog id; empty when it does not join (kept, listed in the report)
+  std::int64_t hardware_count = 1;
+  std::string parallelism;
+  std::optional<std::int64_t> input_tokens, output_tokens, concurrency;
+  std::string metric;                     ///< decode_tok_s, prefill_tok_s, ttft_ms, tpot_ms, memory_gb ...
+  double value = 0;
+  std::string url, locator;
+};
+
+/// A published score of an uncompressed model. Compare only within one harness and mode.
+struct Score {
+  std::string model, task, family, metric, shots, mode, harness;
+  double value = 0;
+  std::string url, locator;
+};
+
+/// How an estimate came about, best first.
+enum class Basis { measured, transferred, modelled, prior };
+std::string_view name(Basis basis);
+
+/// A number that is not certain. Without evidence there is no Estimate but a Gap.
+struct Estimate {
+  double mean = 0;
+  double sd = 0;
+  double low = 0, high = 0;  ///< central interval at `level`
+  double level = 0.9;
+  Basis basis = Basis::prior;
+  std::int64_t n = 0;                ///< measurements behind it
+  std::vector<std::string> sources;  ///< source ids or addresses, sorted, unique
+};
+
+}  // namespace advisor

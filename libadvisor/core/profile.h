@@ -1,0 +1,63 @@
+// What is wanted. core/fields.cpp binds every member to its user-facing path ("workload.context").
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace advisor {
+
+struct Profile {
+  std::string model;  ///< catalog id or checkpoint folder
+
+  struct {
+    std::string id;   ///< catalog id, "auto", or empty for explicit numbers
+    std::int64_t count = 1;
+    std::optional<double> memory;     ///< bytes
+    std::optional<double> bandwidth;  ///< bytes per second
+    std::optional<double> fp32, fp16, bf16, fp8, int8, fp4, int4;  ///< operations per second
+    std::string generation;
+  } hardware;
+
+  struct {
+    std::string type;       ///< chat, closed_book_qa, medical_qa, ... sets the family
+    std::string benchmark;  ///< the yardstick, e.g. mmlu; empty = the family
+    bool critical = false;
+  } task;
+
+  struct {
+    std::vector<std::string> in{"text"}, out{"text"};
+  } modality;
+
+  struct {
+    std::optional<double> min;     ///< absolute, fraction of 1
+    std::optional<double> retain;  ///< relative to the model in use
+  } accuracy;
+
+  double confidence = 0.9;  ///< probability with which each limit must hold
+
+  struct {
+    std::int64_t context = 4096, input_tokens = 1024, output_tokens = 256, concurrency = 1;
+    std::optional<double> requests_per_second;
+  } workload;
+
+  struct {
+    std::optional<double> ttft, tpot;  ///< seconds
+  } slo;
+
+  struct {
+    std::optional<double> usd_per_hour, hours_to_compress;
+  } budget;
+
+  std::string engine = "any";
+  std::vector<std::string> licence;  ///< empty = any known or unknown licence
+
+  struct {
+    bool compress = true, switch_model = true, prune = true, calibration_data = true;  ///< allow.switch is switch_model
+  } allow;
+
+  std::vector<std::string> priority{"quality", "cost", "latency"};
+};
+
+}  // namespace advisor

@@ -1,0 +1,58 @@
+// Measures a model from its files: perplexity and multiple choice. Does not know how the weights were made.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace advisor {
+
+struct EvaluateRequest {
+  std::filesystem::path model;
+  std::optional<std::filesystem::path> suite;    ///< folder with *.txt and *.jsonl
+  std::optional<std::filesystem::path> text;     ///< one text for perplexity
+  std::vector<std::filesystem::path> choices;    ///< *.jsonl
+  int threads = 0;
+  std::int64_t limit = 0;                        ///< first N items of each choice file and N windows of text; 0 = all
+};
+
+struct PerplexityResult {
+  std::string name;
+  double value = 0, low = 0, high = 0;  ///< 95 % interval over windows
+  double nll = 0;                       ///< total, natural log
+  double bits_per_byte = 0;
+  std::int64_t tokens = 0, windows = 0, window = 0;
+};
+
+struct ChoiceResult {
+  std::string name, family;
+  std::int64_t n = 0, correct = 0;
+  double accuracy = 0, low = 0, high = 0;  ///< 95 % Wilson interval
+  double chance = 0;
+  std::vector<std::uint8_t> hits;          ///< per item, for paired comparison
+};
+
+struct EvaluationReport {
+  std::string model, format, version;
+  std::int64_t weight_bytes = 0;
+  std::vector<PerplexityResult> perplexity;
+  std::vector<ChoiceResult> choices;
+  double seconds = 0;
+};
+
+struct EvaluateProgress {
+  std::string stage;  ///< "perplexity lm_heldout", "choices knowledge"
+  std::int64_t done = 0, total = 0;
+  double seconds = 0;
+};
+using EvaluateProgressFn = std::function<bool(const EvaluateProgress&)>;  ///< false cancels
+
+EvaluationReport evaluate(const EvaluateRequest& request, const EvaluateProgressFn& progress = {});
+
+/// schema "advisor.evaluation/1"; "perplexity" is the first text (null when none), "choices" a list.
+std::string to_json(const EvaluationReport& report);
+
+}  // namespace advisor

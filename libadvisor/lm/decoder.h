@@ -1,0 +1,36 @@
+// Llama-family forward pass in float32 on CBLAS: RMSNorm, RoPE (rotate-half), grouped-query attention, SwiGLU.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "tensor/tensor.h"
+
+namespace advisor {
+
+class Decoder {
+ public:
+  /// Loads and dequantizes all weights. Throws unsupported for an architecture without a table in architecture.cpp.
+  explicit Decoder(const Checkpoint& checkpoint, int threads = 0);
+  ~Decoder();
+  Decoder(Decoder&&) noexcept;
+
+  const ModelConfig& config() const;
+
+  /// Logits [n, vocab] at every position of one sequence. Thread-safe: single-threaded inside, so callers
+  /// parallelise over sequences and results do not depend on the thread count.
+  Tensor logits(std::span<const std::int32_t> ids) const;
+  /// Hidden states [n, hidden] after the embedding (0) and after each layer (1..layers); for parity tests and calibration.
+  std::vector<Tensor> hidden_states(std::span<const std::int32_t> ids) const;
+  /// log p(ids[i] | ids[<i]) for i in [first, n), natural log, without keeping [n, vocab] for the whole sequence.
+  std::vector<double> log_probabilities(std::span<const std::int32_t> ids, std::int64_t first) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace advisor
