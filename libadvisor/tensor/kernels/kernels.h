@@ -1,0 +1,37 @@
+// The only header of the kernels: plain functions on spans, dispatched at run time to the widest SIMD target (Highway).
+// reference.cpp holds the scalar specification of each under advisor::kernels::reference; both must agree bit for bit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "tensor/tensor.h"
+
+namespace advisor::kernels {
+
+/// Converts elements of a float dtype (f64, f32, f16, bf16) to float32. in.size() == out.size() * size_of(dtype).
+void to_f32(DType dtype, std::span<const std::byte> in, std::span<float> out);
+/// Rounds float32 to f32, f16 or bf16, half to even; overflow becomes infinity, NaN stays NaN.
+void from_f32(DType dtype, std::span<const float> in, std::span<std::byte> out);
+/// Rounds values to what `dtype` can hold, as float32, in place.
+void round_to(DType dtype, std::span<float> values);
+
+/// Largest and smallest value (0 for an empty span).
+struct Range {
+  float min = 0, max = 0;
+};
+Range min_max(std::span<const float> values);
+
+/// q = clamp(round_half_even(x / scale) + zero, qmin, qmax). scale > 0.
+void quantize(std::span<const float> x, float scale, int zero, int qmin, int qmax, std::span<std::int8_t> q);
+/// x = (q - zero) * scale
+void dequantize(std::span<const std::int8_t> q, float scale, int zero, std::span<float> x);
+/// sum (x - dequantize(quantize(x)))^2 in a fixed order that does not depend on the SIMD width.
+double quantization_error(std::span<const float> x, float scale, int zero, int qmin, int qmax);
+
+/// Little-endian bit stream of `bits`-wide unsigned values in 32-bit words: element i in bits [bits*i, bits*(i+1)).
+void pack(std::span<const std::uint8_t> values, int bits, std::span<std::uint32_t> words);
+void unpack(std::span<const std::uint32_t> words, int bits, std::span<std::uint8_t> values);
+
+}  // namespace advisor::kernels
