@@ -1,4 +1,5 @@
-// A model on disk, read as an engine would read it: logical tensors under their Hugging Face names, whatever the format.
+// A model on disk, read as an engine would read it: logical tensors under their Hugging Face names, whatever the
+// format.
 #pragma once
 
 #include <filesystem>
@@ -30,7 +31,8 @@ class Checkpoint {
   virtual const std::vector<TensorInfo>& tensors() const = 0;  ///< in file order (shard, then offset)
   /// Reads and dequantizes rows [begin, end) of dimension 0 to float32 (1-D tensors: one row per element).
   /// `out` has (end - begin) * (size / shape[0]) elements. Thread-safe. Does not keep file pages resident.
-  virtual void read_rows(const TensorInfo& tensor, std::int64_t begin, std::int64_t end, std::span<float> out) const = 0;
+  virtual void read_rows(const TensorInfo& tensor, std::int64_t begin, std::int64_t end,
+                         std::span<float> out) const = 0;
   /// The tokenizer the files carry; throws not_found when they carry none.
   virtual TokenizerData tokenizer() const = 0;
 
@@ -38,8 +40,8 @@ class Checkpoint {
   Tensor load(std::string_view name) const;  ///< whole tensor; throws not_found naming it and the checkpoint
 };
 
-/// Opens a folder (config.json + *.safetensors, dense or compressed-tensors; or exactly one .gguf file) or a .gguf file.
-/// Checks every header before it returns. Throws not_found, parse_error or unsupported.
+/// Opens a folder (config.json + *.safetensors, dense or compressed-tensors; or exactly one .gguf file) or a .gguf
+/// file. Checks every header before it returns. Throws not_found, parse_error or unsupported.
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path);
 
 }  // namespace advisor

@@ -11,7 +11,8 @@ namespace advisor {
 struct ModelConfig {
   std::string architecture;  ///< HF class, "LlamaForCausalLM"
   std::string name;
-  std::int64_t hidden = 0, intermediate = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, vocab = 0, max_context = 0;
+  std::int64_t hidden = 0, intermediate = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, vocab = 0,
+               max_context = 0;
   double rms_norm_eps = 1e-5, rope_theta = 10000;
   std::string activation = "silu";
   bool tie_embeddings = false;
@@ -21,11 +22,11 @@ struct ModelConfig {
 
 /// What tokenizer.json (or GGUF metadata) says, before lm/tokenizer makes a tokenizer of it.
 struct TokenizerData {
-  std::string model;                       ///< "bpe"
-  std::vector<std::string> tokens;         ///< by id, in the byte-level alphabet of GPT-2
-  std::vector<std::string> merges;         ///< "a b", by rank
-  std::vector<std::int64_t> special;       ///< ids matched whole before splitting (control / added tokens)
-  std::string pre;                         ///< pre-tokenizer: "gpt2" (the regex of GPT-2) or the split pattern as written
+  std::string model;                  ///< "bpe"
+  std::vector<std::string> tokens;    ///< by id, in the byte-level alphabet of GPT-2
+  std::vector<std::string> merges;    ///< "a b", by rank
+  std::vector<std::int64_t> special;  ///< ids matched whole before splitting (control / added tokens)
+  std::string pre;                    ///< pre-tokenizer: "gpt2" (the regex of GPT-2) or the split pattern as written
   bool add_prefix_space = false;
   bool ignore_merges = false;
   std::optional<std::int64_t> bos, eos, pad;

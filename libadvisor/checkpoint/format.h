@@ -21,12 +21,13 @@ struct PlannedTensor {
 };
 
 struct OutputPlan {
-  std::filesystem::path source;       ///< folder the model comes from: tokenizer and other small files are taken from it
+  std::filesystem::path source;  ///< folder the model comes from: tokenizer and other small files are taken from it
   ModelConfig config;
   TokenizerData tokenizer;
   std::vector<PlannedTensor> tensors;
-  std::string type;                   ///< GGUF: F16, Q8_0, Q4_0, Q4_1; compressed-tensors / safetensors: dtype of dense tensors and scales, "bf16"
-  std::string scheme_id;              ///< "W4A16-g128"; for names and metadata
+  std::string type;       ///< GGUF: F16, Q8_0, Q4_0, Q4_1; compressed-tensors / safetensors: dtype of dense tensors and
+                          ///< scales, "bf16"
+  std::string scheme_id;  ///< "W4A16-g128"; for names and metadata
 };
 
 /// Writes one model into a folder that the job created and will rename. Calls for distinct row ranges may come from
@@ -55,7 +56,7 @@ struct FormatImpl {
   DType (*scale_dtype)(const OutputPlan& plan);
 };
 
-std::span<const FormatImpl* const> formats();            ///< the explicit list, in registry.cpp
-const FormatImpl& find_format(std::string_view id);      ///< throws not_found with the list
+std::span<const FormatImpl* const> formats();        ///< the explicit list, in registry.cpp
+const FormatImpl& find_format(std::string_view id);  ///< throws not_found with the list
 
 }  // namespace advisor

@@ -17,8 +17,8 @@ namespace advisor {
 struct CompressRequest {
   std::filesystem::path model, out;
   Recipe recipe;
-  int threads = 0;          ///< 0 = all cores
-  bool overwrite = false;   ///< replace an existing output folder
+  int threads = 0;         ///< 0 = all cores
+  bool overwrite = false;  ///< replace an existing output folder
 };
 
 /// What will happen, before it happens.
@@ -28,22 +28,22 @@ struct CompressPlan {
   std::map<std::string, std::string> params;  ///< every parameter, defaults included
   struct Output {
     std::string format, type;
-    std::filesystem::path folder;             ///< final place
+    std::filesystem::path folder;  ///< final place
     std::int64_t bytes = 0;
-    std::vector<std::string> engines;         ///< engines that read it: filled by the facade from the catalog
+    std::vector<std::string> engines;  ///< engines that read it: filled by the facade from the catalog
   };
   std::vector<Output> outputs;
   std::int64_t source_bytes = 0, output_bytes = 0, disk_free = 0, peak_memory = 0;  ///< peak_memory is a bound
-  double seconds = 0;                         ///< estimate, from a quick self-measurement on this machine
+  double seconds = 0;  ///< estimate, from a quick self-measurement on this machine
   std::int64_t tensors = 0, quantized_tensors = 0;
   std::vector<std::string> notes;
 };
 
 struct Progress {
-  std::string stage;              ///< "compress", "verify"
-  std::string item;               ///< tensor name
+  std::string stage;                 ///< "compress", "verify"
+  std::string item;                  ///< tensor name
   std::int64_t done = 0, total = 0;  ///< bytes of source
-  double seconds = 0;             ///< since the start of the stage
+  double seconds = 0;                ///< since the start of the stage
 };
 /// Called from one thread at a time; return false to cancel.
 using ProgressFn = std::function<bool(const Progress&)>;
@@ -51,8 +51,8 @@ using ProgressFn = std::function<bool(const Progress&)>;
 struct TensorReport {
   std::string name, stored_as;
   std::int64_t bytes = 0;
-  double relative_error = 0;      ///< ||W - W'||_F / ||W||_F of the reopened file
-  double budget = 0;              ///< largest admissible relative_error of the scheme for this tensor
+  double relative_error = 0;  ///< ||W - W'||_F / ||W||_F of the reopened file
+  double budget = 0;          ///< largest admissible relative_error of the scheme for this tensor
 };
 
 struct CompressReport {
@@ -61,13 +61,13 @@ struct CompressReport {
     std::string format, type;
     std::filesystem::path folder;
     std::int64_t bytes = 0;
-    std::string sha256;           ///< of the weight files, in name order
+    std::string sha256;  ///< of the weight files, in name order
     std::vector<TensorReport> tensors;
     double worst_relative_error = 0;
   };
   std::vector<Output> outputs;
   double seconds = 0;
-  std::int64_t peak_memory = 0;   ///< VmHWM of the process
+  std::int64_t peak_memory = 0;  ///< VmHWM of the process
   int threads = 0;
   std::string version;
 };

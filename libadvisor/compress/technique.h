@@ -19,7 +19,7 @@ struct TechniqueParam {
 };
 
 struct TechniqueImpl {
-  std::string_view id;                     ///< "rtn"
+  std::string_view id;  ///< "rtn"
   bool needs_calibration;
   std::span<const TechniqueParam> params;  ///< closed: any other key is an error
   /// Pure. `rows` is [n, in] float32; scales are rounded to `scale_dtype` before codes are chosen.

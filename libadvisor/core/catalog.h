@@ -15,15 +15,15 @@ struct Model {
   std::optional<double> active_params;  ///< per token, for mixtures of experts
   std::optional<std::int64_t> layers, hidden, intermediate, heads, kv_heads, head_dim, vocab, max_context;
   std::optional<std::int64_t> experts, experts_used, sliding_window;
-  std::optional<std::int64_t> kv_layers;  ///< layers that keep a growing KV cache, when not all
+  std::optional<std::int64_t> kv_layers;                       ///< layers that keep a growing KV cache, when not all
   std::optional<std::int64_t> kv_lora_rank, qk_rope_head_dim;  ///< MLA latent geometry
   std::optional<double> kv_bytes_per_token_bf16;               ///< stated or upper bound; see data/README.md
   std::optional<bool> tie_embeddings;
   std::vector<std::string> modalities_in, modalities_out;
-  std::string qat;                      ///< "no", or what kind
-  std::string licence;                  ///< empty = unknown; unknown never counts as allowed
-  std::string commercial_use;           ///< yes, no, conditional, empty
-  std::string released;                 ///< YYYY-MM or empty
+  std::string qat;             ///< "no", or what kind
+  std::string licence;         ///< empty = unknown; unknown never counts as allowed
+  std::string commercial_use;  ///< yes, no, conditional, empty
+  std::string released;        ///< YYYY-MM or empty
   std::string url, locator;
 };
 

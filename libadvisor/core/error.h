@@ -1,4 +1,5 @@
-// The one exception that libadvisor throws. Expected outcomes (infeasible, no evidence, rejected) are values, not errors.
+// The one exception that libadvisor throws. Expected outcomes (infeasible, no evidence, rejected) are values, not
+// errors.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ enum class ErrorCode : std::int32_t {
   io_error = -5,          ///< the world failed: unwritable output, full disk
   cancelled = -6,
   out_of_memory = -7,
-  internal = -8,          ///< a bug
+  internal = -8,  ///< a bug
 };
 
 /// "invalid_argument", "not_found", ...

@@ -14,9 +14,9 @@ namespace advisor {
 
 /// A task or task type and the family whose measurements speak for it (data/tasks.csv).
 struct Task {
-  std::string id;      ///< "mmlu", "closed_book_qa", ...
-  std::string kind;    ///< "benchmark" or "type"
-  std::string family;  ///< data/families.csv
+  std::string id;                ///< "mmlu", "closed_book_qa", ...
+  std::string kind;              ///< "benchmark" or "type"
+  std::string family;            ///< data/families.csv
   std::optional<double> chance;  ///< accuracy of guessing, fraction of 1
   bool knowledge_intensive = false;
 };

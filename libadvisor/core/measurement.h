@@ -17,19 +17,19 @@ struct Source {
 struct QualityMeasurement {
   std::int64_t id = 0;
   std::string source, model;
-  std::optional<double> params;           ///< parameters of the model (not billions)
-  std::string technique;                  ///< vocabulary of data/techniques.csv
-  std::string scheme;                     ///< W4A16-g128 ... as published when it cannot be read
-  std::string format;                     ///< number or file format as published
+  std::optional<double> params;  ///< parameters of the model (not billions)
+  std::string technique;         ///< vocabulary of data/techniques.csv
+  std::string scheme;            ///< W4A16-g128 ... as published when it cannot be read
+  std::string format;            ///< number or file format as published
   std::optional<double> weight_bits, activation_bits, kv_bits, bits_per_weight;
-  std::optional<std::int64_t> group_size; ///< -1 = per channel
-  std::string pattern;                    ///< unstructured, 2:4, ... empty = dense
-  double sparsity = 0;                    ///< 0..1
+  std::optional<std::int64_t> group_size;  ///< -1 = per channel
+  std::string pattern;                     ///< unstructured, 2:4, ... empty = dense
+  double sparsity = 0;                     ///< 0..1
   bool retrained = false;
   std::string calibration;
   std::string task, family, metric;
   bool higher_is_better = true;
-  double baseline = 0, value = 0;         ///< scale of the source (see data/README.md)
+  double baseline = 0, value = 0;  ///< scale of the source (see data/README.md)
   std::string url, locator;
 };
 
@@ -40,11 +40,11 @@ struct SpeedMeasurement {
   std::string format;
   std::optional<double> weight_bits;
   std::string engine, engine_version;
-  std::string hardware;                   ///< catalog id; empty when it does not join (kept, listed in the report)
+  std::string hardware;  ///< catalog id; empty when it does not join (kept, listed in the report)
   std::int64_t hardware_count = 1;
   std::string parallelism;
   std::optional<std::int64_t> input_tokens, output_tokens, concurrency;
-  std::string metric;                     ///< decode_tok_s, prefill_tok_s, ttft_ms, tpot_ms, memory_gb ...
+  std::string metric;  ///< decode_tok_s, prefill_tok_s, ttft_ms, tpot_ms, memory_gb ...
   double value = 0;
   std::string url, locator;
 };

@@ -12,10 +12,10 @@ struct Profile {
   std::string model;  ///< catalog id or checkpoint folder
 
   struct {
-    std::string id;   ///< catalog id, "auto", or empty for explicit numbers
+    std::string id;  ///< catalog id, "auto", or empty for explicit numbers
     std::int64_t count = 1;
-    std::optional<double> memory;     ///< bytes
-    std::optional<double> bandwidth;  ///< bytes per second
+    std::optional<double> memory;                                  ///< bytes
+    std::optional<double> bandwidth;                               ///< bytes per second
     std::optional<double> fp32, fp16, bf16, fp8, int8, fp4, int4;  ///< operations per second
     std::string generation;
   } hardware;

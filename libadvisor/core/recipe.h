@@ -8,9 +8,9 @@
 namespace advisor {
 
 struct RecipeStep {
-  std::string technique;                      ///< "rtn", ...; "none" = convert only
-  std::string scheme;                         ///< "W4A16-g128", ...
-  std::vector<std::string> targets{"Linear"}; ///< "Linear" = all decoder linears
+  std::string technique;                       ///< "rtn", ...; "none" = convert only
+  std::string scheme;                          ///< "W4A16-g128", ...
+  std::vector<std::string> targets{"Linear"};  ///< "Linear" = all decoder linears
   std::vector<std::string> ignore{"lm_head"};
   std::map<std::string, std::string> params;  ///< technique parameters by name, e.g. clip=mse
 };

@@ -79,8 +79,8 @@ struct Counterfactual {
 struct Recommendation {
   Outcome outcome = Outcome::insufficient_evidence;
   std::optional<Verdict> verdict;
-  Profile profile;    ///< as it was used, defaults applied
-  Hardware hardware;  ///< as it was used
+  Profile profile;                              ///< as it was used, defaults applied
+  Hardware hardware;                            ///< as it was used
   std::map<std::string, std::string> defaults;  ///< field -> value, for each default that was applied
   std::vector<Option> options;
   std::vector<Rejection> rejections;

@@ -14,13 +14,13 @@ struct SourceLocation {
 
 struct RuleSource {
   std::string id;
-  std::string kind;        ///< derive | forbid | warn
-  std::string applies_to;  ///< variant | step | profile
-  std::string when;        ///< condition (forbid, warn)
-  std::string fact, value; ///< derive: fact name and expression
-  std::string because;     ///< reason; {field} is replaced by its value
+  std::string kind;         ///< derive | forbid | warn
+  std::string applies_to;   ///< variant | step | profile
+  std::string when;         ///< condition (forbid, warn)
+  std::string fact, value;  ///< derive: fact name and expression
+  std::string because;      ///< reason; {field} is replaced by its value
   std::vector<std::string> sources;
-  std::string code;        ///< rejection code: memory|rule|quality|latency|budget|licence|engine|modality
+  std::string code;  ///< rejection code: memory|rule|quality|latency|budget|licence|engine|modality
   SourceLocation where, when_where, value_where;
 };
 

@@ -6,11 +6,11 @@
 namespace advisor {
 
 struct Variant {
-  std::string model;                ///< catalog id
-  std::string technique = "none";   ///< data/techniques.csv
-  std::string scheme = "W16A16";    ///< W<bits>A<bits>[-fp8|...][-g<size>|-channel|-tensor][-asym], or a GGUF type
+  std::string model;               ///< catalog id
+  std::string technique = "none";  ///< data/techniques.csv
+  std::string scheme = "W16A16";   ///< W<bits>A<bits>[-fp8|...][-g<size>|-channel|-tensor][-asym], or a GGUF type
   double sparsity = 0;
-  std::string pattern;              ///< "", "unstructured", "2:4"
+  std::string pattern;  ///< "", "unstructured", "2:4"
   std::string kv = "fp16";
   std::string format = "safetensors";
   std::string engine;

@@ -12,11 +12,11 @@ namespace advisor {
 
 struct EvaluateRequest {
   std::filesystem::path model;
-  std::optional<std::filesystem::path> suite;    ///< folder with *.txt and *.jsonl
-  std::optional<std::filesystem::path> text;     ///< one text for perplexity
-  std::vector<std::filesystem::path> choices;    ///< *.jsonl
+  std::optional<std::filesystem::path> suite;  ///< folder with *.txt and *.jsonl
+  std::optional<std::filesystem::path> text;   ///< one text for perplexity
+  std::vector<std::filesystem::path> choices;  ///< *.jsonl
   int threads = 0;
-  std::int64_t limit = 0;                        ///< first N items of each choice file and N windows of text; 0 = all
+  std::int64_t limit = 0;  ///< first N items of each choice file and N windows of text; 0 = all
 };
 
 struct PerplexityResult {
@@ -32,7 +32,7 @@ struct ChoiceResult {
   std::int64_t n = 0, correct = 0;
   double accuracy = 0, low = 0, high = 0;  ///< 95 % Wilson interval
   double chance = 0;
-  std::vector<std::uint8_t> hits;          ///< per item, for paired comparison
+  std::vector<std::uint8_t> hits;  ///< per item, for paired comparison
 };
 
 struct EvaluationReport {

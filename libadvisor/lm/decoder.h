@@ -23,7 +23,8 @@ class Decoder {
   /// Logits [n, vocab] at every position of one sequence. Thread-safe: single-threaded inside, so callers
   /// parallelise over sequences and results do not depend on the thread count.
   Tensor logits(std::span<const std::int32_t> ids) const;
-  /// Hidden states [n, hidden] after the embedding (0) and after each layer (1..layers); for parity tests and calibration.
+  /// Hidden states [n, hidden] after the embedding (0) and after each layer (1..layers); for parity tests and
+  /// calibration.
   std::vector<Tensor> hidden_states(std::span<const std::int32_t> ids) const;
   /// log p(ids[i] | ids[<i]) for i in [first, n), natural log, without keeping [n, vocab] for the whole sequence.
   std::vector<double> log_probabilities(std::span<const std::int32_t> ids, std::int64_t first) const;

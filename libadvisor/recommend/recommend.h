@@ -2,9 +2,9 @@
 #pragma once
 
 #include "core/hardware.h"
+#include "core/knowledge.h"
 #include "core/profile.h"
 #include "core/recommendation.h"
-#include "core/knowledge.h"
 
 namespace advisor {
 

@@ -14,13 +14,13 @@ namespace advisor {
 struct QuantScheme {
   int bits = 8;
   bool symmetric = true;
-  std::int64_t group = 0;      ///< 0 = per output channel, else inputs per group
-  int activation_bits = 16;    ///< 16 = weight-only; 8 = dynamic per-token int8 at run time (nothing stored)
+  std::int64_t group = 0;    ///< 0 = per output channel, else inputs per group
+  int activation_bits = 16;  ///< 16 = weight-only; 8 = dynamic per-token int8 at run time (nothing stored)
 
   std::int64_t groups(std::int64_t in) const { return group == 0 ? 1 : (in + group - 1) / group; }
   int qmin() const { return -(1 << (bits - 1)); }
   int qmax() const { return (1 << (bits - 1)) - 1; }
-  std::string id() const;      ///< "W4A16-g128", "W8A16-channel", "W4A16-g32-asym"
+  std::string id() const;  ///< "W4A16-g128", "W8A16-channel", "W4A16-g32-asym"
 };
 
 /// Reads W<bits>A<bits>[-int8][-g<size>|-channel|-tensor][-asym]; throws invalid_argument naming what is wrong,
@@ -31,9 +31,9 @@ QuantScheme parse_quant_scheme(const std::string& text);
 struct QuantizedTensor {
   std::int64_t rows = 0, cols = 0;
   QuantScheme scheme;
-  std::vector<std::int8_t> codes;   ///< [rows, cols], signed, in qmin..qmax
-  std::vector<float> scales;        ///< [rows, groups], already rounded to the dtype in which they are stored
-  std::vector<std::int8_t> zeros;   ///< [rows, groups], signed; empty when symmetric
+  std::vector<std::int8_t> codes;  ///< [rows, cols], signed, in qmin..qmax
+  std::vector<float> scales;       ///< [rows, groups], already rounded to the dtype in which they are stored
+  std::vector<std::int8_t> zeros;  ///< [rows, groups], signed; empty when symmetric
 };
 
 }  // namespace advisor

@@ -14,8 +14,8 @@ namespace advisor {
 
 enum class DType { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i64, i32, i16, i8, u64, u32, u16, u8, boolean };
 
-std::int64_t size_of(DType dtype);      ///< bytes per element
-std::string_view name(DType dtype);     ///< "bf16", ...
+std::int64_t size_of(DType dtype);   ///< bytes per element
+std::string_view name(DType dtype);  ///< "bf16", ...
 
 /// Product of the dimensions; throws parse_error when negative or over 2^62.
 std::int64_t element_count(std::span<const std::int64_t> shape);
@@ -40,8 +40,12 @@ class Tensor {
   const float* data() const { return data_.get(); }
   std::span<float> span() { return {data_.get(), static_cast<std::size_t>(size_)}; }
   std::span<const float> span() const { return {data_.get(), static_cast<std::size_t>(size_)}; }
-  std::span<float> row(std::int64_t r) { return span().subspan(static_cast<std::size_t>(r * cols()), static_cast<std::size_t>(cols())); }
-  std::span<const float> row(std::int64_t r) const { return span().subspan(static_cast<std::size_t>(r * cols()), static_cast<std::size_t>(cols())); }
+  std::span<float> row(std::int64_t r) {
+    return span().subspan(static_cast<std::size_t>(r * cols()), static_cast<std::size_t>(cols()));
+  }
+  std::span<const float> row(std::int64_t r) const {
+    return span().subspan(static_cast<std::size_t>(r * cols()), static_cast<std::size_t>(cols()));
+  }
 
  private:
   struct Free {
