@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace advisor {
 
@@ -27,6 +28,15 @@ struct Hardware {
   Device device;
   std::int64_t count = 1;
   std::string source;  ///< "catalog", "profile", "probe"
+};
+
+/// What io/probe found on this machine.
+struct Probe {
+  Hardware cpu;                    ///< always present; bandwidth is measured for about 0.1 s
+  std::vector<Hardware> gpus;      ///< one entry per kind of device, count = how many; empty without NVIDIA driver
+  std::string cpu_features;        ///< "avx2 avx512f ..." those that matter to the kernels
+  int cores = 0;                   ///< usable by this process (affinity mask)
+  std::vector<std::string> notes;  ///< what could not be read and why
 };
 
 }  // namespace advisor
