@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,8 @@ struct Profile {
   } allow;
 
   std::vector<std::string> priority{"quality", "cost", "latency"};
+
+  std::set<std::string> given;  ///< paths that somebody set; all others are defaults. Kept by core/fields.
 };
 
 }  // namespace advisor

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace advisor {
@@ -25,5 +26,13 @@ struct Recipe {
   std::vector<RecipeStep> steps;
   std::vector<RecipeFormat> formats;
 };
+
+/// YAML text that io's parse_recipe() reads back to the same recipe.
+std::string recipe_to_yaml(const Recipe& recipe);
+
+/// "gguf:Q8_0" or "compressed-tensors", as on the command line. Throws invalid_argument when empty or malformed.
+RecipeFormat parse_recipe_format(std::string_view text);
+/// The inverse: "gguf:Q8_0".
+std::string format_id(const RecipeFormat& format);
 
 }  // namespace advisor

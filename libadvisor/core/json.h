@@ -1,0 +1,28 @@
+// Values <-> JSON. The output is deterministic: fixed key order, shortest numbers that read back exactly.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/catalog.h"
+#include "core/document.h"
+#include "core/hardware.h"
+#include "core/profile.h"
+#include "core/recommendation.h"
+
+namespace advisor {
+
+/// schema "advisor.recommendation/1", see interfaces in docs/. `indent` < 0 = one line.
+std::string to_json(const Recommendation& recommendation, int indent = 2);
+std::string to_json(const Hardware& hardware, int indent = 2);  ///< unknown rates are null
+std::string to_json(const Model& model, int indent = 2);        ///< unknown facts are null
+
+/// Only what was set, nested as in YAML; profile_from_json() reads it back.
+std::string profile_to_json(const Profile& profile, int indent = 2);
+/// Throws parse_error with line and column, or what the field table refuses.
+Profile profile_from_json(std::string_view text);
+
+/// Any JSON text as a Document. Refuses duplicate keys and nesting over 32 levels.
+Document parse_json(std::string_view text, const std::string& file = "");
+
+}  // namespace advisor
