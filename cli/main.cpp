@@ -1,0 +1,100 @@
+#include <array>
+#include <iostream>
+#include <new>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "core/suggest.h"
+#include "core/version.h"
+
+namespace advisor::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::array commands = {&recommend_command, &compress_command, &evaluate_command, &catalog_command,
+                                 &probe_command};
+
+void print_help(std::ostream& out) {
+  out << "advisor " << version() << ": compress, switch or keep a language model, on evidence\n\n"
+      << "usage: advisor COMMAND [options]\n\ncommands:\n";
+  for (const Command* command : commands) {
+    out << "  " << command->name << std::string(12 - command->name.size(), ' ') << command->summary << '\n';
+  }
+  out << "\n'advisor COMMAND --help' explains one. Every command takes --json.\n"
+      << "exit codes: 0 ok, 1 infeasible (a valid answer), 2 bad input, 3 insufficient evidence, 4 run-time failure\n";
+}
+
+int exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid_argument:
+    case ErrorCode::not_found:
+    case ErrorCode::parse_error:
+    case ErrorCode::unsupported: return exit_bad_input;
+    default: return exit_failure;
+  }
+}
+
+int dispatch(const std::vector<std::string>& args) {
+  if (args.empty() || args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+    print_help(args.empty() ? std::cerr : std::cout);
+    return args.empty() ? exit_bad_input : exit_ok;
+  }
+  if (args[0] == "--version") {
+    std::cout << "advisor " << version() << '\n';
+    return exit_ok;
+  }
+  std::vector<std::string> names;
+  for (const Command* command : commands) {
+    if (args[0] == command->name) return command->run({args.begin() + 1, args.end()}, *command);
+    names.emplace_back(command->name);
+  }
+  throw Error(ErrorCode::invalid_argument, unknown("command", args[0], names));
+}
+
+}  // namespace
+
+bool parse_options(const Command& command, const std::vector<std::string>& args, po::options_description options,
+                   const po::positional_options_description& positional, po::variables_map& values) {
+  po::options_description visible = options;
+  visible.add_options()("json", "print JSON on standard output")(
+      "data", po::value<std::string>()->value_name("DIR"),
+      "folder of advisor.db and rules/ (default: $ADVISOR_DATA or beside the program)")("help,h", "this text");
+  try {
+    po::store(po::command_line_parser(args)
+                  .options(visible)
+                  .positional(positional)
+                  .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
+                  .run(),
+              values);
+    if (values.count("help") != 0) {
+      std::cout << command.summary << "\n\nusage: advisor " << command.usage << "\n\n"
+                << command.details << '\n'
+                << visible;
+      return false;
+    }
+    po::notify(values);
+  } catch (const po::error& e) {
+    throw Error(ErrorCode::invalid_argument,
+                std::string(e.what()) + "; see 'advisor " + std::string(command.name) + " --help'");
+  }
+  return true;
+}
+
+}  // namespace advisor::cli
+
+int main(int argc, char** argv) {
+  using advisor::cli::exit_failure;
+  try {
+    return advisor::cli::dispatch({argv + 1, argv + argc});
+  } catch (const advisor::Error& e) {
+    std::cerr << "advisor: " << e.what() << '\n';
+    return advisor::cli::exit_code(e.code());
+  } catch (const std::bad_alloc&) {
+    std::cerr << "advisor: out of memory\n";
+    return exit_failure;
+  } catch (const std::exception& e) {
+    std::cerr << "advisor: internal error: " << e.what() << "; please report it with the command line\n";
+    return exit_failure;
+  }
+}

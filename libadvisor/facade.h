@@ -1,0 +1,50 @@
+// The one door for the C API, the Python module and the command: open, probe, recommend, compress, evaluate.
+// Reads the environment (ADVISOR_DATA, ADVISOR_KERNEL_TARGET) so that nothing below has to; prints nothing.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "compress/job.h"
+#include "core/knowledge.h"
+#include "core/profile.h"
+#include "core/recommendation.h"
+#include "evaluate/evaluate.h"
+#include "io/yaml.h"
+#include "recommend/explain.h"
+
+namespace advisor {
+
+class Advisor {
+ public:
+  /// `data_dir` holds advisor.db and rules/; empty = $ADVISOR_DATA, else share/advisor beside the program or library.
+  /// Nothing is read yet. Copies share the knowledge; every member is safe to call from several threads.
+  explicit Advisor(std::filesystem::path data_dir = {});
+
+  /// Loads on first use; throws not_found when there is no database, naming the places that were tried.
+  const Knowledge& knowledge() const;
+
+  /// This machine, with what the catalog knows about its GPUs filled in.
+  Probe probe() const;
+
+  /// Finds the hardware (catalog id, explicit numbers or "auto") and, when the model is a folder, its geometry;
+  /// then decides. Unknown ids are not_found with suggestions.
+  Recommendation recommend(const Profile& profile) const;
+
+  /// What compress() would do, engines that read each output included.
+  CompressPlan plan(const CompressRequest& request) const;
+  CompressReport compress(const CompressRequest& request, const ProgressFn& progress = {}) const;
+
+  EvaluationReport evaluate(const EvaluateRequest& request, const EvaluateProgressFn& progress = {}) const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// A suite folder, one .txt or one .jsonl file, by what `suite` is. Throws not_found.
+EvaluateRequest evaluation_of(const std::filesystem::path& model, const std::filesystem::path& suite, int threads,
+                              std::int64_t limit);
+
+}  // namespace advisor
