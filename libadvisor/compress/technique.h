@@ -22,12 +22,25 @@ struct TechniqueImpl {
   std::string_view id;  ///< "rtn"
   bool needs_calibration;
   std::span<const TechniqueParam> params;  ///< closed: any other key is an error
-  /// Pure. `rows` is [n, in] float32; scales are rounded to `scale_dtype` before codes are chosen.
+  /// Throws invalid_argument for a scheme or a parameter value that the technique cannot run, before any data.
+  void (*check)(const QuantScheme& scheme, const TechniqueParams& params);
+  /// Pure. `rows` is [n, in] float32; scales are rounded to `scale_dtype` before codes are chosen. Throws
+  /// invalid_argument for NaN and infinity, naming row and column.
   QuantizedTensor (*quantize)(std::span<const float> rows, std::int64_t in, const QuantScheme& scheme,
                               const TechniqueParams& params, DType scale_dtype);
+  /// Upper bound of ||rows - dequantize(quantize(rows))||_F^2, derived from the weights and the scheme alone (no
+  /// codes): what verification admits. Same arguments as quantize.
+  double (*error_bound)(std::span<const float> rows, std::int64_t in, const QuantScheme& scheme,
+                        const TechniqueParams& params, DType scale_dtype);
 };
 
 std::span<const TechniqueImpl* const> techniques();
 const TechniqueImpl& find_technique(std::string_view id);  ///< throws not_found with the list
+
+/// `given` with every default filled in; throws invalid_argument for a key or a value that is not in the table.
+TechniqueParams complete_params(const TechniqueImpl& technique, const TechniqueParams& given);
+
+/// One extern per file in techniques/; registry.cpp lists them.
+extern const TechniqueImpl rtn_technique;
 
 }  // namespace advisor
