@@ -1,0 +1,24 @@
+// The scalar specification of every kernel. Slow, short and portable: the oracle in tests, and what the Highway versions
+// call where a wide version does not pay. Signatures and meaning are those of kernels.h.
+#pragma once
+
+#include "tensor/kernels/kernels.h"
+
+namespace advisor::kernels::reference {
+
+float bf16_to_f32(std::uint16_t bits);
+float f16_to_f32(std::uint16_t bits);
+std::uint16_t f32_to_bf16(float value);
+std::uint16_t f32_to_f16(float value);
+
+void to_f32(DType dtype, std::span<const std::byte> in, std::span<float> out);
+void from_f32(DType dtype, std::span<const float> in, std::span<std::byte> out);
+void round_to(DType dtype, std::span<float> values);
+Range min_max(std::span<const float> values);
+void quantize(std::span<const float> x, float scale, int zero, int qmin, int qmax, std::span<std::int8_t> q);
+void dequantize(std::span<const std::int8_t> q, float scale, int zero, std::span<float> x);
+double quantization_error(std::span<const float> x, float scale, int zero, int qmin, int qmax);
+void pack(std::span<const std::uint8_t> values, int bits, std::span<std::uint32_t> words);
+void unpack(std::span<const std::uint32_t> words, int bits, std::span<std::uint8_t> values);
+
+}  // namespace advisor::kernels::reference
