@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/fields.h"
 #include "core/json.h"
 #include "core/version.h"
 #include "facade.h"

@@ -4,7 +4,10 @@
 #include <boost/program_options.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "facade.h"
 
 namespace advisor::cli {
 
@@ -24,5 +27,17 @@ bool parse_options(const Command& command, const std::vector<std::string>& args,
                    boost::program_options::options_description options,
                    const boost::program_options::positional_options_description& positional,
                    boost::program_options::variables_map& values);
+
+/// The facade on --data, $ADVISOR_DATA or the folder beside the program.
+Advisor open_advisor(const boost::program_options::variables_map& values);
+
+/// Values of a repeatable option; empty when it was not given.
+std::vector<std::string> list_of(const boost::program_options::variables_map& values, const char* option);
+
+/// "key=value" -> {key, value}; throws invalid_argument naming the option.
+std::pair<std::string, std::string> split_setting(const std::string& text, const char* option);
+
+/// An integer option that must not be negative.
+std::int64_t non_negative(const boost::program_options::variables_map& values, const char* option);
 
 }  // namespace advisor::cli

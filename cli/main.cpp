@@ -49,7 +49,8 @@ int dispatch(const std::vector<std::string>& args) {
     if (args[0] == command->name) return command->run({args.begin() + 1, args.end()}, *command);
     names.emplace_back(command->name);
   }
-  throw Error(ErrorCode::invalid_argument, unknown("command", args[0], names));
+  throw Error(ErrorCode::invalid_argument,
+              "unknown command \"" + args[0] + '"' + did_you_mean(args[0], names) + "; 'advisor --help' lists them");
 }
 
 }  // namespace
@@ -79,6 +80,31 @@ bool parse_options(const Command& command, const std::vector<std::string>& args,
                 std::string(e.what()) + "; see 'advisor " + std::string(command.name) + " --help'");
   }
   return true;
+}
+
+Advisor open_advisor(const po::variables_map& values) {
+  return Advisor(values.count("data") != 0 ? values["data"].as<std::string>() : "");
+}
+
+std::vector<std::string> list_of(const po::variables_map& values, const char* option) {
+  return values.count(option) != 0 ? values[option].as<std::vector<std::string>>() : std::vector<std::string>{};
+}
+
+std::pair<std::string, std::string> split_setting(const std::string& text, const char* option) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw Error(ErrorCode::invalid_argument, std::string(option) + " takes KEY=VALUE, not \"" + text + '"');
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+std::int64_t non_negative(const po::variables_map& values, const char* option) {
+  const auto value = values[option].as<std::int64_t>();
+  if (value < 0) {
+    throw Error(ErrorCode::invalid_argument,
+                std::string("--") + option + " is " + std::to_string(value) + "; it cannot be negative");
+  }
+  return value;
 }
 
 }  // namespace advisor::cli

@@ -40,7 +40,7 @@ ProgressPrinter::~ProgressPrinter() {
 }
 
 std::string ProgressPrinter::amount(double value) const {
-  if (unit_ == "bytes") return format_bytes(value);
+  if (unit_ == "bytes") return format_quantity(value, Dimension::bytes);
   char text[32];
   std::snprintf(text, sizeof text, "%.0f", value);
   return text;

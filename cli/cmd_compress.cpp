@@ -1,0 +1,148 @@
+#include <cstdio>
+#include <iostream>
+#include <sstream>
+
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "core/error.h"
+#include "core/units.h"
+#include "facade.h"
+
+namespace advisor::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+std::string bytes(std::int64_t value) { return format_quantity(static_cast<double>(value), Dimension::bytes); }
+
+/// "compressed-tensors,gguf:Q4_0" -> formats.
+std::vector<RecipeFormat> parse_formats(const std::string& text) {
+  std::vector<RecipeFormat> formats;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const auto colon = part.find(':');
+    formats.push_back({part.substr(0, colon), colon == std::string::npos ? "" : part.substr(colon + 1)});
+  }
+  return formats;
+}
+
+Recipe recipe_of(const po::variables_map& values) {
+  if (values.count("recipe") != 0) {
+    for (const char* other : {"technique", "scheme", "format", "param"}) {
+      if (values.count(other) != 0 && !values[other].defaulted()) {
+        throw Error(ErrorCode::invalid_argument, std::string("--recipe already says it: leave out --") + other);
+      }
+    }
+    return load_recipe(values["recipe"].as<std::string>());
+  }
+  Recipe recipe;
+  RecipeStep step;
+  step.technique = values["technique"].as<std::string>();
+  step.scheme = values["scheme"].as<std::string>();
+  for (const std::string& setting : list_of(values, "param")) {
+    const auto [key, value] = split_setting(setting, "--param");
+    step.params[key] = value;
+  }
+  recipe.steps.push_back(step);
+  recipe.formats = parse_formats(values["format"].as<std::string>());
+  return recipe;
+}
+
+void print(const CompressPlan& plan, std::FILE* out) {
+  std::fprintf(out, "%s (%s, %s, %s)\n", plan.model.c_str(), plan.architecture.c_str(), plan.source_format.c_str(),
+               bytes(plan.source_bytes).c_str());
+  std::fprintf(out, "  technique    %s %s on %lld of %lld tensors\n", plan.technique.c_str(), plan.scheme.c_str(),
+               static_cast<long long>(plan.quantized_tensors), static_cast<long long>(plan.tensors));
+  for (const auto& [key, value] : plan.params)
+    std::fprintf(out, "               %s = %s\n", key.c_str(), value.c_str());
+  for (const auto& output : plan.outputs) {
+    std::string engines;
+    for (const std::string& engine : output.engines) engines += (engines.empty() ? "" : ", ") + engine;
+    std::fprintf(out, "  output       %s%s%s, %s -> %s%s\n", output.format.c_str(), output.type.empty() ? "" : ":",
+                 output.type.c_str(), bytes(output.bytes).c_str(), output.folder.c_str(),
+                 engines.empty() ? "" : ("; read by " + engines).c_str());
+  }
+  std::fprintf(out, "  disk         %s needed, %s free\n", bytes(plan.output_bytes).c_str(),
+               bytes(plan.disk_free).c_str());
+  std::fprintf(out, "  memory       at most %s\n", bytes(plan.peak_memory).c_str());
+  std::fprintf(out, "  time         about %.1f s on this machine\n", plan.seconds);
+  for (const std::string& note : plan.notes) std::fprintf(out, "  note         %s\n", note.c_str());
+}
+
+void print(const CompressReport& report) {
+  for (const auto& output : report.outputs) {
+    std::printf("%s%s%s: %s in %s\n", output.format.c_str(), output.type.empty() ? "" : ":", output.type.c_str(),
+                bytes(output.bytes).c_str(), output.folder.c_str());
+    std::printf("  verified     reopened and compared, worst relative error %.4f, all within the scheme's budget\n",
+                output.worst_relative_error);
+  }
+  std::printf("  time         %.1f s on %d threads, peak memory %s\n", report.seconds, report.threads,
+              bytes(report.peak_memory).c_str());
+}
+
+int run(const std::vector<std::string>& args, const Command& self) {
+  po::options_description options("options");
+  options.add_options()("model", po::value<std::string>()->required()->value_name("MODEL"), "checkpoint folder")(
+      "out", po::value<std::string>()->required()->value_name("OUT"), "folder to create; must not exist")(
+      "technique", po::value<std::string>()->default_value("rtn")->value_name("NAME"),
+      "'advisor catalog techniques' lists them")(
+      "scheme", po::value<std::string>()->default_value("W4A16-g128")->value_name("SCHEME"),
+      "W<bits>A<bits>[-g<size>|-channel][-asym], e.g. W8A16-channel; GGUF types carry their own")(
+      "format", po::value<std::string>()->default_value("compressed-tensors")->value_name("LIST"),
+      "compressed-tensors, gguf:F16|Q8_0|Q4_0|Q4_1, safetensors; several with commas")(
+      "param", po::value<std::vector<std::string>>()->value_name("KEY=VALUE")->composing(),
+      "parameter of the technique, e.g. clip=mse (repeatable)")(
+      "recipe", po::value<std::string>()->value_name("R.yaml"),
+      "technique, scheme, formats and parameters from a file")(
+      "threads", po::value<std::int64_t>()->default_value(0)->value_name("N"),
+      "0 = all cores; the bytes do not depend on it")("overwrite", "replace OUT if it exists")(
+      "dry-run", "print what would be done, write nothing");
+  po::positional_options_description positional;
+  positional.add("model", 1).add("out", 1);
+  po::variables_map values;
+  if (!parse_options(self, args, options, positional, values)) return exit_ok;
+
+  CompressRequest request;
+  request.model = values["model"].as<std::string>();
+  request.out = values["out"].as<std::string>();
+  request.recipe = recipe_of(values);
+  request.threads = static_cast<int>(non_negative(values, "threads"));
+  request.overwrite = values.count("overwrite") != 0;
+
+  const Advisor advisor = open_advisor(values);
+  const bool json = values.count("json") != 0;
+  const CompressPlan plan = advisor.plan(request);
+  if (values.count("dry-run") != 0) {
+    if (json) {
+      std::cout << to_json(plan) << '\n';
+    } else {
+      print(plan, stdout);
+    }
+    return exit_ok;
+  }
+  print(plan, stderr);
+  CompressReport report;
+  {
+    ProgressPrinter printer("bytes");
+    report = advisor.compress(request,
+                              [&](const Progress& p) { return printer.update(p.stage, p.done, p.total, p.seconds); });
+  }
+  if (json) {
+    std::cout << to_json(report) << '\n';
+  } else {
+    print(report);
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+const Command compress_command = {
+    "compress", "quantize a checkpoint and export it",
+    "compress MODEL OUT [--technique rtn] [--scheme W4A16-g128] [--format LIST] [--dry-run] [--json]",
+    "Streams the model through a technique into one or more formats, then reopens every file and compares it with\n"
+    "the source. OUT appears whole or not at all; its bytes do not depend on the thread count. Ctrl-C cancels and\n"
+    "leaves nothing behind. The plan (disk, memory, time, engines) is printed first; --dry-run stops there.\n",
+    run};
+
+}  // namespace advisor::cli

@@ -1,0 +1,49 @@
+#include <iostream>
+
+#include "cli/command.h"
+#include "core/fields.h"
+#include "core/json.h"
+#include "facade.h"
+
+namespace advisor::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+int run(const std::vector<std::string>& args, const Command& self) {
+  po::options_description options("options");
+  options.add_options()("profile", po::value<std::string>()->required()->value_name("P.yaml"),
+                        "the profile: YAML or JSON")(
+      "set", po::value<std::vector<std::string>>()->value_name("FIELD=VALUE")->composing(),
+      "override a field, e.g. --set workload.context=8192 (repeatable)");
+  po::positional_options_description positional;
+  positional.add("profile", 1);
+  po::variables_map values;
+  if (!parse_options(self, args, options, positional, values)) return exit_ok;
+
+  Profile profile = load_profile(values["profile"].as<std::string>());
+  for (const std::string& setting : list_of(values, "set")) {
+    const auto [field, value] = split_setting(setting, "--set");
+    set_field(profile, field, std::string_view(value));
+  }
+  const Recommendation answer = open_advisor(values).recommend(profile);
+  std::cout << (values.count("json") != 0 ? to_json(answer) : explain(answer)) << '\n';
+  switch (answer.outcome) {
+    case Outcome::recommended: return exit_ok;
+    case Outcome::infeasible: return exit_infeasible;
+    case Outcome::insufficient_evidence: return exit_insufficient_evidence;
+  }
+  return exit_failure;
+}
+
+}  // namespace
+
+const Command recommend_command = {
+    "recommend", "what to do with a model on given hardware, and why",
+    "recommend P.yaml [--set FIELD=VALUE]... [--json]",
+    "Prints the verdict (keep, compress, switch, compress_and_switch), ranked options with intervals and sources,\n"
+    "and why everything else was rejected. Defaults that were applied are listed.\n"
+    "Exit code 0: recommended, 1: infeasible, 3: insufficient evidence. 'advisor catalog fields' lists the fields.\n",
+    run};
+
+}  // namespace advisor::cli
