@@ -1,0 +1,323 @@
+#include "core/json.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/error.h"
+#include "core/fields.h"
+
+namespace advisor {
+namespace {
+
+// ordered_json keeps the order in which keys are written here: that order is part of the promise.
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& json, int indent) {
+  // invalid UTF-8 in a name must not make the answer fail
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+/// A field's text as the JSON value that reads back: numbers and booleans bare, the rest as strings.
+Json number_or_text(const std::string& text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  const Json parsed = Json::parse(text, nullptr, false);
+  return parsed.is_number() ? parsed : Json(text);
+}
+
+Json estimate_json(const Estimate& estimate) {
+  return {{"mean", estimate.mean},      {"low", estimate.low},           {"high", estimate.high},
+          {"level", estimate.level},    {"basis", name(estimate.basis)}, {"n", estimate.n},
+          {"sources", estimate.sources}};
+}
+
+Json estimate_or_empty(const std::optional<Estimate>& estimate) {
+  return estimate ? estimate_json(*estimate) : Json::object();
+}
+
+Json quality_json(const std::optional<QualityEstimate>& quality) {
+  if (!quality) return Json::object();
+  const Estimate& value = quality->value;
+  Json json = {{"task", quality->task},      {"mean", value.mean},   {"low", value.low},
+               {"high", value.high},         {"level", value.level}, {"probability", or_null(quality->probability)},
+               {"basis", name(value.basis)}, {"n", value.n},         {"sources", value.sources}};
+  if (quality->retention) json["retention"] = estimate_json(*quality->retention);
+  return json;
+}
+
+Json memory_json(const MemoryEstimate& memory) {
+  return {{"bytes", memory.total},       {"weights", memory.weights},        {"kv_cache", memory.kv_cache},
+          {"overhead", memory.overhead}, {"available", memory.available},    {"basis", memory.basis},
+          {"context", memory.context},   {"concurrency", memory.concurrency}};
+}
+
+Json evidence_json(const std::vector<Evidence>& evidence) {
+  Json list = Json::array();
+  for (const Evidence& item : evidence) {
+    list.push_back({{"kind", item.kind}, {"id", item.id}, {"text", item.text}, {"sources", item.sources}});
+  }
+  return list;
+}
+
+Json option_json(const Option& option) {
+  const Variant& variant = option.variant;
+  Json estimates = {{"quality", quality_json(option.quality)},
+                    {"memory", memory_json(option.memory)},
+                    {"decode_tokens_per_second", estimate_or_empty(option.decode_tokens_per_second)},
+                    {"ttft_seconds", estimate_or_empty(option.ttft_seconds)},
+                    {"usd_per_hour", estimate_or_empty(option.usd_per_hour)},
+                    {"usd_per_million_tokens", estimate_or_empty(option.usd_per_million_tokens)}};
+  return {{"rank", option.rank},
+          {"action", option.action},
+          {"model", variant.model},
+          {"technique", variant.technique},
+          {"scheme", variant.scheme},
+          {"sparsity", variant.sparsity},
+          {"pattern", text_or_null(variant.pattern)},
+          {"kv", variant.kv},
+          {"format", variant.format},
+          {"engine", variant.engine},
+          {"published_checkpoint", or_null(option.published_checkpoint)},
+          {"estimates", std::move(estimates)},
+          {"steps", option.steps},
+          {"recipe", option.recipe ? Json(recipe_to_yaml(*option.recipe)) : Json(nullptr)},
+          {"launch", option.launch},
+          {"decided_by", option.decided_by},
+          {"evidence", evidence_json(option.evidence)},
+          {"warnings", option.warnings}};
+}
+
+Json rejection_json(const Rejection& rejection) {
+  Json json = {{"action", rejection.action},           {"model", rejection.model},    {"scheme", rejection.scheme},
+               {"engine", rejection.engine},           {"format", rejection.format},  {"code", rejection.code},
+               {"rule", text_or_null(rejection.rule)}, {"because", rejection.because}};
+  if (rejection.memory_detail) json["memory_detail"] = *rejection.memory_detail;
+  return json;
+}
+
+Json hardware_json(const Hardware& hardware) {
+  const Device& device = hardware.device;
+  return {{"id", text_or_null(device.id)},
+          {"name", text_or_null(device.name)},
+          {"vendor", text_or_null(device.vendor)},
+          {"kind", text_or_null(device.kind)},
+          {"generation", text_or_null(device.generation)},
+          {"compute_capability", or_null(device.compute_capability)},
+          {"count", hardware.count},
+          {"memory", device.memory},
+          {"bandwidth", or_null(device.bandwidth)},
+          {"fp32", or_null(device.fp32)},
+          {"fp16", or_null(device.fp16)},
+          {"bf16", or_null(device.bf16)},
+          {"fp8", or_null(device.fp8)},
+          {"int8", or_null(device.int8)},
+          {"fp4", or_null(device.fp4)},
+          {"int4", or_null(device.int4)},
+          {"sparse_2_4", or_null(device.sparse_2_4)},
+          {"unified_memory", device.unified_memory},
+          {"interconnect", or_null(device.interconnect)},
+          {"source", text_or_null(hardware.source)}};
+}
+
+Json profile_json(const Profile& profile) {
+  Json root = Json::object();
+  for (const Field& field : fields()) {
+    const std::string path(field.path);
+    if (profile.given.count(path) == 0) continue;
+    const std::string text = get_field(profile, path);
+    Json value;
+    if (field.kind() == FieldKind::list) {
+      value = Json::array();
+      std::size_t begin = 1;  // "[a, b]"
+      while (begin + 1 < text.size()) {
+        const std::size_t end = std::min(text.find(", ", begin), text.size() - 1);
+        value.push_back(text.substr(begin, end - begin));
+        begin = end + 2;
+      }
+    } else if (field.kind() == FieldKind::text) {
+      value = text;
+    } else {
+      value = text.empty() ? Json(nullptr) : number_or_text(text);
+    }
+    const std::size_t dot = path.find('.');
+    if (dot == std::string::npos) {
+      root[path] = std::move(value);
+    } else {
+      root[path.substr(0, dot)][path.substr(dot + 1)] = std::move(value);
+    }
+  }
+  return root;
+}
+
+constexpr std::size_t max_depth = 32;
+constexpr std::size_t max_text = std::size_t{16} << 20;
+
+/// Builds a Document from nlohmann's event parser, which unlike its tree shows duplicate keys.
+class Builder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit Builder(const std::string& file) : file_(file) { root_.where.file = file; }
+
+  bool null() override { return place({}); }
+  bool boolean(bool value) override { return scalar(value ? "true" : "false"); }
+  bool number_integer(number_integer_t value) override { return scalar(std::to_string(value)); }
+  bool number_unsigned(number_unsigned_t value) override { return scalar(std::to_string(value)); }
+  bool number_float(number_float_t, const string_t& text) override { return scalar(text); }
+  bool string(string_t& text) override { return scalar(text); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(Document::Kind::map); }
+  bool start_array(std::size_t) override { return open(Document::Kind::list); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+
+  bool key(string_t& text) override {
+    for (const Document::Member& member : open_.back()->members) {
+      if (member.key == text)
+        throw Error(ErrorCode::parse_error, prefix(root_.where) + "key \"" + text + "\" is given twice");
+    }
+    open_.back()->members.push_back({text, root_.where, {}});
+    return true;
+  }
+
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) override {
+    std::string message = error.what();
+    const std::size_t start = message.find("parse error");  // without the library's own exception number
+    if (start != std::string::npos) message = message.substr(start);
+    throw Error(ErrorCode::parse_error, prefix(root_.where) + "not valid JSON: " + message);
+  }
+
+  Document take() { return std::move(root_); }
+
+ private:
+  bool scalar(std::string text) {
+    Document value;
+    value.kind = Document::Kind::scalar;
+    value.text = std::move(text);
+    return place(std::move(value));
+  }
+
+  bool place(Document value) {
+    value.where = root_.where;
+    slot() = std::move(value);
+    return true;
+  }
+
+  bool open(Document::Kind kind) {
+    if (open_.size() == max_depth) {
+      throw Error(ErrorCode::parse_error,
+                  prefix(root_.where) + "nested deeper than " + std::to_string(max_depth) + " levels");
+    }
+    Document& value = slot();
+    value.kind = kind;
+    value.where.file = file_;
+    // children are only ever added to the innermost open value, so the pointers to the outer ones stay valid
+    open_.push_back(&value);
+    return true;
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  /// Where the next value goes.
+  Document& slot() {
+    if (open_.empty()) return root_;
+    Document& parent = *open_.back();
+    if (parent.kind == Document::Kind::map) return parent.members.back().value;
+    return parent.items.emplace_back();
+  }
+
+  std::string file_;
+  Document root_;
+  std::vector<Document*> open_;
+};
+
+}  // namespace
+
+std::string to_json(const Recommendation& answer, int indent) {
+  Json options = Json::array(), rejections = Json::array(), counterfactuals = Json::array(), gaps = Json::array();
+  for (const Option& option : answer.options) options.push_back(option_json(option));
+  for (const Rejection& rejection : answer.rejections) rejections.push_back(rejection_json(rejection));
+  for (const Counterfactual& item : answer.counterfactuals) {
+    counterfactuals.push_back(
+        {{"change", {{"field", item.field}, {"from", number_or_text(item.from)}, {"to", number_or_text(item.to)}}},
+         {"then", {{"verdict", item.then_verdict}}}});
+  }
+  for (const Gap& gap : answer.gaps) gaps.push_back({{"subject", gap.subject}, {"needs", gap.needs}});
+  const Json json = {{"schema", "advisor.recommendation/1"},
+                     {"outcome", name(answer.outcome)},
+                     {"verdict", answer.verdict ? Json(name(*answer.verdict)) : Json(nullptr)},
+                     {"profile", profile_json(answer.profile)},
+                     {"hardware", hardware_json(answer.hardware)},
+                     {"defaults", answer.defaults},
+                     {"options", std::move(options)},
+                     {"rejections", std::move(rejections)},
+                     {"counterfactuals", std::move(counterfactuals)},
+                     {"gaps", std::move(gaps)},
+                     {"knowledge",
+                      {{"digest", answer.knowledge_digest},
+                       {"rules", answer.knowledge_rules},
+                       {"measurements", answer.knowledge_measurements}}}};
+  return dump(json, indent);
+}
+
+std::string to_json(const Hardware& hardware, int indent) { return dump(hardware_json(hardware), indent); }
+
+std::string to_json(const Model& model, int indent) {
+  const Json json = {{"id", model.id},
+                     {"family", text_or_null(model.family)},
+                     {"developer", text_or_null(model.developer)},
+                     {"architecture", text_or_null(model.architecture)},
+                     {"params", or_null(model.params)},
+                     {"active_params", or_null(model.active_params)},
+                     {"layers", or_null(model.layers)},
+                     {"hidden", or_null(model.hidden)},
+                     {"intermediate", or_null(model.intermediate)},
+                     {"heads", or_null(model.heads)},
+                     {"kv_heads", or_null(model.kv_heads)},
+                     {"head_dim", or_null(model.head_dim)},
+                     {"vocab", or_null(model.vocab)},
+                     {"max_context", or_null(model.max_context)},
+                     {"experts", or_null(model.experts)},
+                     {"experts_used", or_null(model.experts_used)},
+                     {"attention", text_or_null(model.attention)},
+                     {"sliding_window", or_null(model.sliding_window)},
+                     {"kv_layers", or_null(model.kv_layers)},
+                     {"kv_lora_rank", or_null(model.kv_lora_rank)},
+                     {"qk_rope_head_dim", or_null(model.qk_rope_head_dim)},
+                     {"kv_bytes_per_token_bf16", or_null(model.kv_bytes_per_token_bf16)},
+                     {"tie_embeddings", or_null(model.tie_embeddings)},
+                     {"modalities_in", model.modalities_in},
+                     {"modalities_out", model.modalities_out},
+                     {"native_dtype", text_or_null(model.native_dtype)},
+                     {"qat", text_or_null(model.qat)},
+                     {"specialty", text_or_null(model.specialty)},
+                     {"licence", text_or_null(model.licence)},
+                     {"commercial_use", text_or_null(model.commercial_use)},
+                     {"released", text_or_null(model.released)},
+                     {"url", text_or_null(model.url)},
+                     {"locator", text_or_null(model.locator)}};
+  return dump(json, indent);
+}
+
+std::string profile_to_json(const Profile& profile, int indent) { return dump(profile_json(profile), indent); }
+
+Document parse_json(std::string_view text, const std::string& file) {
+  if (text.size() > max_text) {
+    throw Error(ErrorCode::parse_error, prefix({file, 0, 0}) + "larger than 16 MiB; that is no profile");
+  }
+  Builder builder(file);
+  nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
+  return builder.take();
+}
+
+Profile profile_from_json(std::string_view text) { return profile_from_document(parse_json(text)); }
+
+}  // namespace advisor
