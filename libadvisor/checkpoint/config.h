@@ -16,7 +16,8 @@ struct ModelConfig {
   double rms_norm_eps = 1e-5, rope_theta = 10000;
   std::string activation = "silu";
   bool tie_embeddings = false;
-  std::string torch_dtype;  ///< "bfloat16", ...
+  std::string torch_dtype;   ///< "bfloat16", ...
+  std::string rope_scaling;  ///< "" for none, else its type ("llama3", "linear"): a decoder must know it or refuse
   std::optional<std::int64_t> bos, eos, pad;
 };
 
@@ -27,6 +28,7 @@ struct TokenizerData {
   std::vector<std::string> merges;    ///< "a b", by rank
   std::vector<std::int64_t> special;  ///< ids matched whole before splitting (control / added tokens)
   std::string pre;                    ///< pre-tokenizer: "gpt2" (the regex of GPT-2) or the split pattern as written
+  std::string normalizer;             ///< "" for none, else its type ("NFC"): a tokenizer must know it or refuse
   bool add_prefix_space = false;
   bool ignore_merges = false;
   std::optional<std::int64_t> bos, eos, pad;

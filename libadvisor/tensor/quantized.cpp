@@ -13,8 +13,9 @@ constexpr int min_bits = 2, max_bits = 8;
 constexpr std::int64_t min_group = 8, max_group = 65536;
 
 [[noreturn]] void invalid(const std::string& text, const std::string& why) {
-  throw Error(ErrorCode::invalid_argument,
-              "scheme '" + text + "': " + why + "; write W<bits>A<bits>[-int8][-g<size>|-channel][-asym], e.g. W4A16-g128");
+  throw Error(
+      ErrorCode::invalid_argument,
+      "scheme '" + text + "': " + why + "; write W<bits>A<bits>[-int8][-g<size>|-channel][-asym], e.g. W4A16-g128");
 }
 
 [[noreturn]] void unsupported(const std::string& text, const std::string& why) {
@@ -57,8 +58,8 @@ void apply_suffix(const std::string& text, std::string_view word, QuantScheme& s
     std::string_view digits = word.substr(1);
     scheme.group = take_number(digits);
     if (!digits.empty() || scheme.group < min_group || scheme.group > max_group) {
-      invalid(text, "the group size in '-" + std::string(word) + "' must be a number from " + std::to_string(min_group) +
-                        " to " + std::to_string(max_group));
+      invalid(text, "the group size in '-" + std::string(word) + "' must be a number from " +
+                        std::to_string(min_group) + " to " + std::to_string(max_group));
     }
   } else {
     invalid(text, "unknown part '-" + std::string(word) + "'");

@@ -1,5 +1,5 @@
-// The order in which quantization_error adds: 16 float32 lanes over blocks of 512 elements, each block folded pairwise in
-// float64, blocks added in sequence. Written down once, so that the sum is the same on every SIMD width (all widths
+// The order in which quantization_error adds: 16 float32 lanes over blocks of 512 elements, each block folded pairwise
+// in float64, blocks added in sequence. Written down once, so that the sum is the same on every SIMD width (all widths
 // divide 16), and short enough in float32 (32 additions a lane) to lose no more than about 2e-6 of it.
 #pragma once
 

@@ -116,7 +116,7 @@ Range min_max(std::span<const float> values) {
     range.min = std::min(range.min, v);
     range.max = std::max(range.max, v);
   }
-  if (range.min > range.max) return {};  // nothing, or nothing but NaN
+  if (range.min > range.max) return {};         // nothing, or nothing but NaN
   return {range.min + 0.0F, range.max + 0.0F};  // -0 becomes +0: which of the two zeros came first must not show
 }
 

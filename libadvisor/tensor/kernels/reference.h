@@ -1,5 +1,5 @@
-// The scalar specification of every kernel. Slow, short and portable: the oracle in tests, and what the Highway versions
-// call where a wide version does not pay. Signatures and meaning are those of kernels.h.
+// The scalar specification of every kernel. Slow, short and portable: the oracle in tests, and what the Highway
+// versions call where a wide version does not pay. Signatures and meaning are those of kernels.h.
 #pragma once
 
 #include "tensor/kernels/kernels.h"

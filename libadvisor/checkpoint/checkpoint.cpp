@@ -1,0 +1,88 @@
+#include "checkpoint/checkpoint.h"
+
+#include <algorithm>
+
+#include "checkpoint/folder.h"
+#include "checkpoint/json.h"
+#include "core/error.h"
+#if __has_include("checkpoint/gguf.h")
+#include "checkpoint/gguf.h"
+#define ADVISOR_HAS_GGUF 1
+#endif
+
+namespace advisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t config_limit = 16 << 20;
+
+std::unique_ptr<Checkpoint> open_gguf_file([[maybe_unused]] const fs::path& path) {
+#ifdef ADVISOR_HAS_GGUF
+  return open_gguf(path);
+#else
+  throw Error(ErrorCode::unsupported, path.string() + ": GGUF files are not supported by this build");
+#endif
+}
+
+std::vector<fs::path> gguf_files(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& item : fs::directory_iterator(folder)) {
+    if (item.path().extension() == ".gguf") found.push_back(item.path());
+  }
+  return found;
+}
+
+std::unique_ptr<Checkpoint> open_folder(const fs::path& folder) {
+  const fs::path config_path = folder / "config.json";
+  if (!fs::exists(config_path)) {
+    const auto found = gguf_files(folder);
+    if (found.size() == 1) return open_gguf_file(found.front());
+    if (found.size() > 1) {
+      throw Error(ErrorCode::not_found,
+                  folder.string() + " holds " + std::to_string(found.size()) + " .gguf files; name the one to open");
+    }
+    throw Error(ErrorCode::not_found,
+                folder.string() + " holds neither config.json nor a .gguf file; is it a model folder?");
+  }
+  const std::string where = config_path.string();
+  const std::string text = files::read_text(config_path, config_limit);
+  ModelConfig config = parse_model_config(text, where);
+  config.name = fs::weakly_canonical(folder).filename().string();
+  return open_dense(folder, std::move(config));
+}
+
+}  // namespace
+
+const TensorInfo* Checkpoint::find(std::string_view name) const {
+  const auto& all = tensors();
+  const auto it = std::find_if(all.begin(), all.end(), [&](const TensorInfo& t) { return t.name == name; });
+  return it == all.end() ? nullptr : &*it;
+}
+
+Tensor Checkpoint::load(std::string_view name) const {
+  const TensorInfo* info = find(name);
+  if (info == nullptr) {
+    throw Error(ErrorCode::not_found, "the checkpoint " + config().name + " (" + std::string(format()) +
+                                          ") has no tensor \"" + std::string(name) + "\"");
+  }
+  Tensor tensor(info->shape);
+  read_rows(*info, 0, row_shape(info->shape).rows, tensor.span());
+  return tensor;
+}
+
+std::unique_ptr<Checkpoint> open_checkpoint(const fs::path& path) {
+  try {
+    if (!fs::exists(path)) throw Error(ErrorCode::not_found, "there is no model at " + path.string());
+    if (fs::is_directory(path)) return open_folder(path);
+    if (path.extension() == ".gguf") return open_gguf_file(path);
+    throw Error(ErrorCode::unsupported,
+                path.string() + " is neither a folder nor a .gguf file; name the folder of the model");
+  } catch (const fs::filesystem_error& e) {
+    throw Error(ErrorCode::io_error, e.what());
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory to open " + path.string());
+  }
+}
+
+}  // namespace advisor

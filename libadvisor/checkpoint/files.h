@@ -1,0 +1,38 @@
+// Small file helpers of this folder: reads that name the file and the reason when they fail, and never keep pages
+// resident. POSIX only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+namespace advisor::files {
+
+/// Reads a whole small file; throws not_found, io_error, or parse_error when it is larger than `limit` bytes.
+std::string read_text(const std::filesystem::path& path, std::int64_t limit);
+
+/// A file open for reading at any offset from any thread. pread, not mmap: the pages stay in the page cache and never
+/// count as this process's memory, and a file that shrinks is an error message instead of SIGBUS.
+class InputFile {
+ public:
+  explicit InputFile(const std::filesystem::path& path);  ///< throws not_found or io_error
+  ~InputFile();
+  InputFile(InputFile&& other) noexcept;
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  InputFile& operator=(InputFile&&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::int64_t size() const { return size_; }
+  /// Fills `out` from `offset`; throws io_error naming the file when it ends before that.
+  void read(std::int64_t offset, std::span<std::byte> out) const;
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  std::int64_t size_ = 0;
+};
+
+}  // namespace advisor::files
