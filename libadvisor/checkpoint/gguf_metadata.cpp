@@ -1,0 +1,265 @@
+// Model geometry and tokenizer as GGUF metadata, in both directions. Keys and defaults are those of llama.cpp.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "checkpoint/gguf.h"
+#include "core/error.h"
+
+namespace advisor::gguf {
+namespace {
+
+constexpr std::string_view architecture = "llama";
+
+/// tokenizer.ggml.token_type
+enum TokenType : std::int64_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+
+/// general.file_type by the name of the type; informative, llama.cpp reads each tensor's own type.
+struct FileType {
+  std::string_view name;
+  std::int64_t id;
+};
+constexpr std::array<FileType, 8> file_types{
+    {{"F32", 0}, {"F16", 1}, {"Q4_0", 2}, {"Q4_1", 3}, {"Q8_0", 7}, {"Q5_0", 8}, {"Q5_1", 9}, {"BF16", 32}}};
+
+/// How llama.cpp calls a pre-tokenizer and the split pattern that the name stands for.
+struct PreTokenizer {
+  std::string_view gguf, pattern;
+  bool ignore_merges;
+};
+constexpr std::array<PreTokenizer, 3> pre_tokenizers{{
+    {"gpt-2", "gpt2", false},
+    {"llama-bpe",
+     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     true},
+    {"qwen2",
+     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     false},
+}};
+
+const PreTokenizer* find_pre(std::string_view name, std::string_view PreTokenizer::*by) {
+  const auto at =
+      std::find_if(pre_tokenizers.begin(), pre_tokenizers.end(), [&](const PreTokenizer& p) { return p.*by == name; });
+  return at == pre_tokenizers.end() ? nullptr : &*at;
+}
+
+Value u32(std::int64_t value) { return {ValueType::u32, value}; }
+Value f32(double value) { return {ValueType::f32, static_cast<double>(static_cast<float>(value))}; }
+Value boolean(bool value) { return {ValueType::boolean, std::int64_t{value}}; }
+Value text(std::string value) { return {ValueType::string, std::move(value)}; }
+
+void add_tokenizer(Metadata& out, const ModelConfig& config, const TokenizerData& tokenizer) {
+  std::vector<std::string> tokens = tokenizer.tokens;
+  std::vector<std::int64_t> types(tokens.size(), TokenType::normal);
+  for (const std::int64_t id : tokenizer.special) types[static_cast<std::size_t>(id)] = TokenType::control;
+  while (tokens.size() < static_cast<std::size_t>(config.vocab)) {  // rows of the embedding that no token uses
+    tokens.push_back("[PAD" + std::to_string(tokens.size()) + "]");
+    types.push_back(TokenType::unused);
+  }
+  out.emplace_back("tokenizer.ggml.model", text("gpt2"));
+  out.emplace_back("tokenizer.ggml.pre", text(std::string(find_pre(tokenizer.pre, &PreTokenizer::pattern)->gguf)));
+  out.emplace_back("tokenizer.ggml.tokens", Value{ValueType::string, std::move(tokens)});
+  out.emplace_back("tokenizer.ggml.token_type", Value{ValueType::i32, std::move(types)});
+  out.emplace_back("tokenizer.ggml.merges", Value{ValueType::string, tokenizer.merges});
+  const auto id = [&](const char* key, std::optional<std::int64_t> own, std::optional<std::int64_t> other) {
+    if (own || other) out.emplace_back(key, u32(own ? *own : *other));
+  };
+  id("tokenizer.ggml.bos_token_id", tokenizer.bos, config.bos);
+  id("tokenizer.ggml.eos_token_id", tokenizer.eos, config.eos);
+  id("tokenizer.ggml.padding_token_id", tokenizer.pad, config.pad);
+  out.emplace_back("tokenizer.ggml.add_bos_token", boolean(tokenizer.add_bos && (tokenizer.bos || config.bos)));
+  out.emplace_back("tokenizer.ggml.add_eos_token", boolean(false));
+  out.emplace_back("tokenizer.ggml.add_space_prefix", boolean(false));
+}
+
+/// Typed look-up with messages that name file and key.
+class Reader {
+ public:
+  Reader(const Header& header, const std::string& where) : header_(header), where_(where) {}
+
+  template <typename T>
+  const T* find(const std::string& key) const {
+    const Value* value = header_.find(key);
+    if (value == nullptr) return nullptr;
+    const T* data = std::get_if<T>(&value->data);
+    if (data == nullptr) fail(ErrorCode::parse_error, "'" + key + "' has the wrong type");
+    return data;
+  }
+  template <typename T>
+  const T& get(const std::string& key) const {
+    const T* data = find<T>(key);
+    if (data == nullptr) fail(ErrorCode::parse_error, "'" + key + "' is missing");
+    return *data;
+  }
+  std::int64_t dimension(const std::string& key, std::int64_t fallback = 0) const {
+    const auto* data = find<std::int64_t>(key);
+    const std::int64_t value = data != nullptr ? *data : fallback;
+    if (value < 1 || value > std::numeric_limits<std::int32_t>::max()) {
+      fail(ErrorCode::parse_error, "'" + key + "' is missing or not a positive number");
+    }
+    return value;
+  }
+  /// Shortest decimal that names the stored float: 1e-5, not 9.99999974e-06.
+  std::optional<double> real(const std::string& key) const {
+    const auto* data = find<double>(key);
+    if (data == nullptr) return std::nullopt;
+    char digits[32];
+    const auto end = std::to_chars(digits, digits + sizeof digits, static_cast<float>(*data)).ptr;
+    double value = *data;
+    if (std::isfinite(value)) std::from_chars(digits, end, value);
+    return value;
+  }
+  std::optional<std::int64_t> token_id(const std::string& key, std::int64_t vocab) const {
+    const auto* id = find<std::int64_t>(key);
+    if (id == nullptr) return std::nullopt;
+    if (*id < 0 || *id >= vocab) fail(ErrorCode::parse_error, "'" + key + "' is not a token of the vocabulary");
+    return *id;
+  }
+  [[noreturn]] void fail(ErrorCode code, const std::string& what) const { throw Error(code, where_ + ": " + what); }
+
+ private:
+  const Header& header_;
+  const std::string& where_;
+};
+
+/// What this build would run differently from llama.cpp.
+void refuse_variants(const Reader& in, const std::string& prefix) {
+  const auto* experts = in.find<std::int64_t>(prefix + "expert_count");
+  if (experts != nullptr && *experts > 0) in.fail(ErrorCode::unsupported, "mixtures of experts are not supported");
+  const auto* scaling = in.find<std::string>(prefix + "rope.scaling.type");
+  if (scaling != nullptr && *scaling != "none") {
+    in.fail(ErrorCode::unsupported, "RoPE scaling '" + *scaling + "' is not supported");
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> metadata_refuses(const ModelConfig& config, const TokenizerData& tokenizer) {
+  if (config.architecture != "LlamaForCausalLM" && config.architecture != "MistralForCausalLM") {
+    return "GGUF files are written for LlamaForCausalLM and MistralForCausalLM, not for " + config.architecture;
+  }
+  if (config.activation != "silu") return "llama.cpp runs this architecture with SiLU only, not " + config.activation;
+  for (const std::int64_t value : {config.hidden, config.intermediate, config.layers, config.heads, config.kv_heads,
+                                   config.head_dim, config.vocab, config.max_context}) {
+    if (value < 1 || value > std::numeric_limits<std::int32_t>::max()) return "config.json lacks part of the geometry";
+  }
+  if (config.head_dim % 2 != 0) return "rotary embedding needs an even head_dim";
+  if (tokenizer.model != "bpe") return "only byte-level BPE tokenizers are written, not '" + tokenizer.model + "'";
+  if (tokenizer.tokens.size() > static_cast<std::size_t>(config.vocab)) {
+    return "the tokenizer has " + std::to_string(tokenizer.tokens.size()) + " tokens, the model only " +
+           std::to_string(config.vocab);
+  }
+  for (const std::int64_t id : tokenizer.special) {
+    if (id < 0 || id >= static_cast<std::int64_t>(tokenizer.tokens.size())) {
+      return "special token " + std::to_string(id) + " is not in the vocabulary";
+    }
+  }
+  const PreTokenizer* pre = find_pre(tokenizer.pre, &PreTokenizer::pattern);
+  if (pre == nullptr) return "llama.cpp has no name for the pre-tokenizer pattern " + tokenizer.pre;
+  if (pre->ignore_merges != tokenizer.ignore_merges) {
+    return "llama.cpp ties ignore_merges to the pre-tokenizer '" + std::string(pre->gguf) + "'";
+  }
+  if (tokenizer.add_prefix_space) return "llama.cpp adds no prefix space before byte-level BPE";
+  return std::nullopt;
+}
+
+Metadata to_metadata(const ModelConfig& config, const TokenizerData& tokenizer, std::string_view type) {
+  const std::string prefix = std::string(architecture) + ".";
+  const auto file_type =
+      std::find_if(file_types.begin(), file_types.end(), [type](const FileType& f) { return f.name == type; });
+  Metadata out;
+  out.emplace_back("general.architecture", text(std::string(architecture)));
+  out.emplace_back("general.type", text("model"));
+  out.emplace_back("general.name", text(config.name));
+  if (file_type != file_types.end()) out.emplace_back("general.file_type", u32(file_type->id));
+  if (type.starts_with("Q")) out.emplace_back("general.quantization_version", u32(2));
+  out.emplace_back(prefix + "vocab_size", u32(config.vocab));
+  out.emplace_back(prefix + "context_length", u32(config.max_context));
+  out.emplace_back(prefix + "embedding_length", u32(config.hidden));
+  out.emplace_back(prefix + "block_count", u32(config.layers));
+  out.emplace_back(prefix + "feed_forward_length", u32(config.intermediate));
+  out.emplace_back(prefix + "attention.head_count", u32(config.heads));
+  out.emplace_back(prefix + "attention.head_count_kv", u32(config.kv_heads));
+  out.emplace_back(prefix + "attention.key_length", u32(config.head_dim));
+  out.emplace_back(prefix + "attention.value_length", u32(config.head_dim));
+  out.emplace_back(prefix + "attention.layer_norm_rms_epsilon", f32(config.rms_norm_eps));
+  out.emplace_back(prefix + "rope.dimension_count", u32(config.head_dim));
+  out.emplace_back(prefix + "rope.freq_base", f32(config.rope_theta));
+  add_tokenizer(out, config, tokenizer);
+  return out;
+}
+
+ModelConfig to_config(const Header& header, const std::string& where) {
+  const Reader in(header, where);
+  const auto& arch = in.get<std::string>("general.architecture");
+  if (arch != architecture) {
+    in.fail(ErrorCode::unsupported, "GGUF architecture '" + arch + "' is not supported, only 'llama'");
+  }
+  const std::string prefix = arch + ".";
+  refuse_variants(in, prefix);
+  ModelConfig config;
+  config.architecture = "LlamaForCausalLM";
+  if (const auto* name = in.find<std::string>("general.name")) config.name = *name;
+  config.hidden = in.dimension(prefix + "embedding_length");
+  config.intermediate = in.dimension(prefix + "feed_forward_length");
+  config.layers = in.dimension(prefix + "block_count");
+  config.heads = in.dimension(prefix + "attention.head_count");
+  config.kv_heads = in.dimension(prefix + "attention.head_count_kv", config.heads);
+  config.head_dim = in.dimension(prefix + "attention.key_length", config.hidden / config.heads);
+  config.max_context = in.dimension(prefix + "context_length");
+  const auto* tokens = in.find<std::vector<std::string>>("tokenizer.ggml.tokens");
+  config.vocab = in.dimension(prefix + "vocab_size", tokens ? static_cast<std::int64_t>(tokens->size()) : 0);
+  if (config.heads % config.kv_heads != 0 || config.head_dim % 2 != 0 ||
+      in.dimension(prefix + "rope.dimension_count", config.head_dim) != config.head_dim ||
+      in.dimension(prefix + "attention.value_length", config.head_dim) != config.head_dim) {
+    in.fail(ErrorCode::unsupported, "heads, key length and RoPE dimensions do not fit together");
+  }
+  const auto epsilon = in.real(prefix + "attention.layer_norm_rms_epsilon");
+  if (!epsilon) in.fail(ErrorCode::parse_error, "'" + prefix + "attention.layer_norm_rms_epsilon' is missing");
+  config.rms_norm_eps = *epsilon;
+  config.rope_theta = in.real(prefix + "rope.freq_base").value_or(10000.0);
+  config.bos = in.token_id("tokenizer.ggml.bos_token_id", config.vocab);
+  config.eos = in.token_id("tokenizer.ggml.eos_token_id", config.vocab);
+  config.pad = in.token_id("tokenizer.ggml.padding_token_id", config.vocab);
+  return config;
+}
+
+TokenizerData to_tokenizer(const Header& header, const std::string& where) {
+  const Reader in(header, where);
+  const auto* model = in.find<std::string>("tokenizer.ggml.model");
+  if (model == nullptr) in.fail(ErrorCode::not_found, "the file carries no tokenizer");
+  if (*model != "gpt2") {
+    in.fail(ErrorCode::unsupported, "tokenizer model '" + *model + "' is not supported, only byte-level BPE ('gpt2')");
+  }
+  const auto* pre_name = in.find<std::string>("tokenizer.ggml.pre");
+  const PreTokenizer* pre = find_pre(pre_name ? *pre_name : "default", &PreTokenizer::gguf);
+  if (pre == nullptr) {
+    in.fail(ErrorCode::unsupported, "pre-tokenizer '" + (pre_name ? *pre_name : "default") + "' is not supported");
+  }
+  TokenizerData data;
+  data.model = "bpe";
+  data.tokens = in.get<std::vector<std::string>>("tokenizer.ggml.tokens");
+  data.merges = in.get<std::vector<std::string>>("tokenizer.ggml.merges");
+  data.pre = pre->pattern;
+  data.ignore_merges = pre->ignore_merges;
+  const auto vocab = static_cast<std::int64_t>(data.tokens.size());
+  if (const auto* types = in.find<std::vector<std::int64_t>>("tokenizer.ggml.token_type")) {
+    if (types->size() != data.tokens.size()) {
+      in.fail(ErrorCode::parse_error, "'tokenizer.ggml.token_type' and 'tokenizer.ggml.tokens' differ in length");
+    }
+    for (std::int64_t id = 0; id < vocab; ++id) {
+      const std::int64_t type = (*types)[static_cast<std::size_t>(id)];
+      if (type == TokenType::control || type == TokenType::user_defined) data.special.push_back(id);
+    }
+  }
+  data.bos = in.token_id("tokenizer.ggml.bos_token_id", vocab);
+  data.eos = in.token_id("tokenizer.ggml.eos_token_id", vocab);
+  data.pad = in.token_id("tokenizer.ggml.padding_token_id", vocab);
+  const auto* add_bos = in.find<std::int64_t>("tokenizer.ggml.add_bos_token");
+  data.add_bos = add_bos != nullptr ? *add_bos != 0 : pre->gguf == "llama-bpe";
+  return data;
+}
+
+}  // namespace advisor::gguf

@@ -1,0 +1,142 @@
+// GGUF as a Checkpoint: Hugging Face names, shapes and row order, whatever the file's.
+#include <algorithm>
+
+#include "checkpoint/files.h"
+#include "checkpoint/gguf.h"
+#include "core/error.h"
+
+namespace advisor {
+namespace {
+
+using namespace gguf;
+
+constexpr std::int64_t chunk_bytes = 1 << 20;  // read at once
+
+std::string stored_name(kernels::BlockType type) {
+  switch (type) {
+    case kernels::BlockType::f32: return std::string(name(DType::f32));
+    case kernels::BlockType::f16: return std::string(name(DType::f16));
+    case kernels::BlockType::bf16: return std::string(name(DType::bf16));
+    default: return std::string(kernels::layout_of(type).name);
+  }
+}
+
+class GgufCheckpoint final : public Checkpoint {
+ public:
+  explicit GgufCheckpoint(const std::filesystem::path& path)
+      : file_(path),
+        header_(parse_header([this](std::int64_t offset, std::span<std::byte> out) { file_.read(offset, out); },
+                             file_.size(), path.string())),
+        config_(to_config(header_, path.string())) {
+    for (const TensorEntry& entry : header_.tensors) add(entry);
+    config_.tie_embeddings = find("lm_head.weight") == nullptr;
+    const TensorInfo* embedding = find("model.embed_tokens.weight");
+    if (embedding == nullptr) fail(ErrorCode::parse_error, "there is no token_embd.weight");
+    if (embedding->shape != std::vector<std::int64_t>{config_.vocab, config_.hidden}) {
+      fail(ErrorCode::parse_error, "token_embd.weight does not have the shape that the metadata announces");
+    }
+    set_dtype();
+  }
+
+  std::string_view format() const override { return "gguf"; }
+  const ModelConfig& config() const override { return config_; }
+  const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  TokenizerData tokenizer() const override { return to_tokenizer(header_, file_.path().string()); }
+
+  void read_rows(const TensorInfo& tensor, std::int64_t begin, std::int64_t end, std::span<float> out) const override {
+    const auto at =
+        std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.name == tensor.name; });
+    if (at == tensors_.end()) fail(ErrorCode::not_found, "there is no tensor '" + tensor.name + "'");
+    const TensorEntry& entry = header_.tensors[static_cast<std::size_t>(at - tensors_.begin())];
+    const std::int64_t rows = entry.shape[0], cols = columns(entry);
+    if (begin < 0 || end < begin || end > rows || static_cast<std::int64_t>(out.size()) != (end - begin) * cols) {
+      throw Error(ErrorCode::invalid_argument, "rows " + std::to_string(begin) + " to " + std::to_string(end) +
+                                                   " of '" + tensor.name + "': it has " + std::to_string(rows));
+    }
+    const RowOrder order = row_order(tensor.name, config_);
+    const std::int64_t bytes = kernels::row_bytes(entry.type, cols);
+    while (begin < end) {
+      // Without an order any run of rows will do, with one all rows of a head are neighbours in the file.
+      const std::int64_t run = order.head_dim == 0
+                                   ? std::max<std::int64_t>(1, chunk_bytes / std::max<std::int64_t>(bytes, 1))
+                                   : order.head_dim - begin % order.head_dim;
+      const std::int64_t stop = std::min(end, begin + run);
+      read_run(entry, order, begin, stop, out.first(static_cast<std::size_t>((stop - begin) * cols)));
+      out = out.subspan(static_cast<std::size_t>((stop - begin) * cols));
+      begin = stop;
+    }
+  }
+
+ private:
+  [[noreturn]] void fail(ErrorCode code, const std::string& what) const {
+    throw Error(code, file_.path().string() + ": " + what);
+  }
+
+  static std::int64_t columns(const TensorEntry& entry) {
+    return entry.shape.size() == 1 ? 1 : element_count(std::span(entry.shape).subspan(1));
+  }
+
+  void add(const TensorEntry& entry) {
+    const auto name = to_hugging_face_name(entry.name);
+    if (!name) {
+      fail(ErrorCode::unsupported, "tensor '" + entry.name + "' is not part of a Llama model that this build can run");
+    }
+    if (entry.shape.size() == 1 && kernels::layout_of(entry.type).elements != 1) {
+      fail(ErrorCode::unsupported, "tensor '" + entry.name + "' is a vector in blocks");
+    }
+    const RowOrder order = row_order(*name, config_);
+    if (order.head_dim != 0 && entry.shape[0] % order.head_dim != 0) {
+      fail(ErrorCode::parse_error, "tensor '" + entry.name + "' has " + std::to_string(entry.shape[0]) +
+                                       " rows, no multiple of the head dimension " + std::to_string(order.head_dim));
+    }
+    tensors_.push_back({*name, entry.shape, stored_name(entry.type), entry.bytes});
+  }
+
+  /// The type that most bytes have, among the types that are no quantization.
+  void set_dtype() {
+    config_.torch_dtype = "float16";
+    std::int64_t most = 0;
+    for (const auto& [stored, dtype] : {std::pair{"f16", "float16"}, {"bf16", "bfloat16"}, {"f32", "float32"}}) {
+      std::int64_t bytes = 0;
+      for (const TensorInfo& tensor : tensors_) {
+        if (tensor.stored_as == stored && tensor.shape.size() > 1) bytes += tensor.bytes;
+      }
+      if (bytes > most) config_.torch_dtype = dtype;
+      most = std::max(most, bytes);
+    }
+  }
+
+  /// Rows [begin, end), which must lie in one head when there is an order.
+  void read_run(const TensorEntry& entry, RowOrder order, std::int64_t begin, std::int64_t end,
+                std::span<float> out) const {
+    const std::int64_t cols = columns(entry);
+    const auto bytes = static_cast<std::size_t>(kernels::row_bytes(entry.type, cols));
+    std::int64_t first = order.in_file(begin), last = first;
+    for (std::int64_t row = begin; row < end; ++row) {
+      first = std::min(first, order.in_file(row));
+      last = std::max(last, order.in_file(row));
+    }
+    std::vector<std::byte> stored(static_cast<std::size_t>(last - first + 1) * bytes);
+    file_.read(entry.offset + first * static_cast<std::int64_t>(bytes), stored);
+    if (order.head_dim == 0) return kernels::decode_blocks(entry.type, stored, out);
+    for (std::int64_t row = begin; row < end; ++row) {
+      const auto from = static_cast<std::size_t>(order.in_file(row) - first) * bytes;
+      const auto to = static_cast<std::size_t>((row - begin) * cols);
+      kernels::decode_blocks(entry.type, std::span(stored).subspan(from, bytes),
+                             out.subspan(to, static_cast<std::size_t>(cols)));
+    }
+  }
+
+  files::InputFile file_;
+  Header header_;
+  ModelConfig config_;
+  std::vector<TensorInfo> tensors_;  ///< parallel to header_.tensors
+};
+
+}  // namespace
+
+std::unique_ptr<Checkpoint> open_gguf(const std::filesystem::path& path) {
+  return std::make_unique<GgufCheckpoint>(path);
+}
+
+}  // namespace advisor
