@@ -21,18 +21,26 @@ struct EvaluateRequest {
 
 struct PerplexityResult {
   std::string name;
-  double value = 0, low = 0, high = 0;  ///< 95 % interval over windows
+  double value = 0, low = 0, high = 0;  ///< 95 % interval over windows; NaN for a single window
   double nll = 0;                       ///< total, natural log
   double bits_per_byte = 0;
   std::int64_t tokens = 0, windows = 0, window = 0;
 };
 
+struct FamilyScore {
+  std::string family;  ///< as the items say, "knowledge/capital"
+  std::int64_t n = 0, correct = 0;
+  double accuracy = 0, low = 0, high = 0;  ///< 95 % Wilson interval
+};
+
 struct ChoiceResult {
-  std::string name, family;
+  std::string name;
+  std::string family;  ///< what stands before "/" in the items' families; "mixed" when they differ
   std::int64_t n = 0, correct = 0;
   double accuracy = 0, low = 0, high = 0;  ///< 95 % Wilson interval
   double chance = 0;
-  std::vector<std::uint8_t> hits;  ///< per item, for paired comparison
+  std::vector<std::uint8_t> hits;     ///< per item, for paired comparison
+  std::vector<FamilyScore> families;  ///< by name
 };
 
 struct EvaluationReport {
@@ -48,8 +56,10 @@ struct EvaluateProgress {
   std::int64_t done = 0, total = 0;
   double seconds = 0;
 };
-using EvaluateProgressFn = std::function<bool(const EvaluateProgress&)>;  ///< false cancels
+/// Called from the thread that called evaluate(); false cancels.
+using EvaluateProgressFn = std::function<bool(const EvaluateProgress&)>;
 
+/// Reads and checks the whole suite, then the model, then measures. The figures do not depend on `threads`.
 EvaluationReport evaluate(const EvaluateRequest& request, const EvaluateProgressFn& progress = {});
 
 /// schema "advisor.evaluation/1"; "perplexity" is the first text (null when none), "choices" a list.

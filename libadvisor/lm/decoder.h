@@ -28,6 +28,10 @@ class Decoder {
   std::vector<Tensor> hidden_states(std::span<const std::int32_t> ids) const;
   /// log p(ids[i] | ids[<i]) for i in [first, n), natural log, without keeping [n, vocab] for the whole sequence.
   std::vector<double> log_probabilities(std::span<const std::int32_t> ids, std::int64_t first) const;
+  /// For each option: log p(option | prefix), the sum over its tokens. One pass for all: the prefix is computed once
+  /// and every option continues it without seeing the others. Neither prefix nor options may be empty.
+  std::vector<double> score_options(std::span<const std::int32_t> prefix,
+                                    std::span<const std::vector<std::int32_t>> options) const;
 
  private:
   struct Impl;
