@@ -2,9 +2,9 @@
 // the largest error that rounding can make. Knows numbers only: no files, no tensors' names, no formats.
 //
 // Conventions (compressed-tensors; symbols: b bits, codes q in -2^(b-1) .. 2^(b-1)-1, w' = (q - z) s):
-//   symmetric, full range        s = absmax / ((2^b - 1) / 2), z = 0; -2^(b-1) is reached, +absmax clamps by half a step
-//   symmetric, restricted range  s = absmax / (2^(b-1) - 1),   z = 0; codes are symmetric too
-//   asymmetric                   s = (max - min) / (2^b - 1),  z = round(qmin - min / s), with 0 forced into the range
+//   symmetric, full range        s = absmax / ((2^b - 1) / 2), z = 0; -2^(b-1) is reached, +absmax clamps by half a
+//   step symmetric, restricted range  s = absmax / (2^(b-1) - 1),   z = 0; codes are symmetric too asymmetric s = (max
+//   - min) / (2^b - 1),  z = round(qmin - min / s), with 0 forced into the range
 // The scale is rounded to the dtype in which it is stored before the zero point and the codes are chosen.
 #pragma once
 

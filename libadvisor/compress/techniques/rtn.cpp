@@ -1,7 +1,8 @@
 // Round to nearest: each weight becomes the closest level of its group's grid; no calibration data.
-// Optional clip search: the range of a group is shrunk by p = 1 ... clip_floor in clip_points equal steps and the p with
-// the least squared error is kept (p = 1 on ties), as the memoryless MSE observer of llm-compressor does with 20 points
-// down to 0.80; the exponent here is 2, so that the result is never worse than p = 1 in the norm that is verified.
+// Optional clip search: the range of a group is shrunk by p = 1 ... clip_floor in clip_points equal steps and the p
+// with the least squared error is kept (p = 1 on ties), as the memoryless MSE observer of llm-compressor does with 20
+// points down to 0.80; the exponent here is 2, so that the result is never worse than p = 1 in the norm that is
+// verified.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -19,7 +20,8 @@ constexpr std::array kParams{
     TechniqueParam{"range", "full|restricted", "full",
                    "symmetric scale: absmax / ((2^b - 1) / 2) (compressed-tensors) or absmax / (2^(b-1) - 1)"},
     TechniqueParam{"clip", "none|mse", "none", "search the clipping of each group that has the least squared error"},
-    TechniqueParam{"clip_floor", "<number in [0.05, 1)>", "0.80", "smallest fraction of the range that the search tries"},
+    TechniqueParam{"clip_floor", "<number in [0.05, 1)>", "0.80",
+                   "smallest fraction of the range that the search tries"},
     TechniqueParam{"clip_points", "<integer in [1, 1000]>", "20", "steps of the search from 1 to clip_floor"},
 };
 
@@ -56,15 +58,15 @@ void check(const QuantScheme& scheme, const TechniqueParams& params) {
   if (scheme.group < 0)
     throw Error(ErrorCode::invalid_argument, "group size " + std::to_string(scheme.group) + " is negative");
   if (read_options(params).range == ScaleRange::restricted && !scheme.symmetric)
-    throw Error(ErrorCode::invalid_argument, "range=restricted is a convention of symmetric schemes; " + scheme.id() +
-                                                 " is asymmetric");
+    throw Error(ErrorCode::invalid_argument,
+                "range=restricted is a convention of symmetric schemes; " + scheme.id() + " is asymmetric");
 }
 
 std::int64_t group_size(std::int64_t in, const QuantScheme& scheme) {
   const std::int64_t group = scheme.group == 0 ? in : scheme.group;
   if (in <= 0 || group <= 0 || in % group != 0)
-    throw Error(ErrorCode::invalid_argument, "group size " + std::to_string(scheme.group) + " does not divide " +
-                                                 std::to_string(in) + " inputs");
+    throw Error(ErrorCode::invalid_argument,
+                "group size " + std::to_string(scheme.group) + " does not divide " + std::to_string(in) + " inputs");
   return group;
 }
 
@@ -89,8 +91,7 @@ Grids min_max_grids(std::span<const float> rows, std::size_t group, const QuantS
   }
   grids.scales = stored_scales(ideal, scale_dtype);
   grids.zeros.resize(count);
-  for (std::size_t g = 0; g < count; ++g)
-    grids.zeros[g] = zero_point(grids.ranges[g], 1, grids.scales[g], scheme);
+  for (std::size_t g = 0; g < count; ++g) grids.zeros[g] = zero_point(grids.ranges[g], 1, grids.scales[g], scheme);
   return grids;
 }
 

@@ -1,0 +1,200 @@
+#include "compress/plan.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+#include <thread>
+
+#include "compress/output.h"
+#include "compress/targets.h"
+#include "compress/tiles.h"
+#include "core/error.h"
+#include "core/units.h"
+
+namespace advisor {
+namespace {
+
+std::string bytes_text(std::int64_t bytes) { return format_quantity(static_cast<double>(bytes), Dimension::bytes); }
+
+/// "bf16", "f16" or "f32": what most of the source is stored in.
+std::string main_dtype(const Checkpoint& source) {
+  std::map<std::string, std::int64_t> bytes;
+  for (const TensorInfo& tensor : source.tensors()) bytes[tensor.stored_as] += tensor.bytes;
+  const auto most = std::ranges::max_element(bytes, {}, [](const auto& entry) { return entry.second; });
+  return most != bytes.end() && (most->first == "f16" || most->first == "f32") ? most->first
+         : most != bytes.end() && most->first == "f64"                         ? "f32"
+                                                                               : "bf16";
+}
+
+const RecipeStep& only_step(const Recipe& recipe) {
+  if (recipe.steps.empty())
+    throw Error(ErrorCode::invalid_argument, "the recipe has no step; use technique 'none' to convert only");
+  if (recipe.steps.size() > 1)
+    throw Error(ErrorCode::unsupported, "the recipe has " + std::to_string(recipe.steps.size()) +
+                                            " steps; this build runs one technique per job");
+  return recipe.steps.front();
+}
+
+/// Divisors of every matrix' inputs that are sensible group sizes, for the message.
+std::string working_groups(const PreparedJob& job, const std::vector<bool>& selected) {
+  std::int64_t common = 0;
+  for (std::size_t i = 0; i < selected.size(); ++i)
+    if (selected[i]) common = std::gcd(common, job.source->tensors()[i].shape[1]);
+  std::string text;
+  for (std::int64_t g = 8; g <= std::min<std::int64_t>(common, 1024); ++g)
+    if (common % g == 0) text += (text.empty() ? "" : ", ") + std::to_string(g);
+  return (text.empty() ? "no group size divides all of them" : "group sizes that divide all of them: " + text) +
+         "; -channel always works";
+}
+
+void check_groups(const PreparedJob& job, const std::vector<bool>& selected) {
+  const std::int64_t group = job.scheme->group;
+  if (group == 0) return;
+  for (std::size_t i = 0; i < selected.size(); ++i) {
+    const TensorInfo& tensor = job.source->tensors()[i];
+    if (selected[i] && tensor.shape[1] % group != 0)
+      throw Error(ErrorCode::invalid_argument, "scheme " + job.scheme->id() + " does not fit " + tensor.name + " [" +
+                                                   std::to_string(tensor.shape[0]) + ", " +
+                                                   std::to_string(tensor.shape[1]) + "]: " + std::to_string(group) +
+                                                   " does not divide its inputs; " + working_groups(job, selected));
+  }
+}
+
+/// Finds technique, scheme and parameters; returns which tensors they apply to.
+std::vector<bool> prepare_step(const RecipeStep& step, PreparedJob& job) {
+  job.plan.technique = step.technique;
+  if (step.technique == "none") {
+    if (!step.scheme.empty())
+      throw Error(ErrorCode::invalid_argument, "technique none quantizes nothing and takes no scheme; leave out '" +
+                                                   step.scheme + "' or choose a technique");
+    if (!step.params.empty())
+      throw Error(ErrorCode::invalid_argument, "technique none has no parameter '" + step.params.begin()->first + "'");
+    return std::vector<bool>(job.source->tensors().size(), false);
+  }
+  job.technique = &find_technique(step.technique);
+  job.params = complete_params(*job.technique, step.params);
+  job.scheme = parse_quant_scheme(step.scheme);
+  job.technique->check(*job.scheme, job.params);
+  job.plan.scheme = job.scheme->id();
+  job.plan.params = job.params;
+  return select_targets(*job.source, step);
+}
+
+void check_dense_type(const RecipeFormat& format) {
+  if (format.type != "bf16" && format.type != "f16" && format.type != "f32")
+    throw Error(ErrorCode::invalid_argument, "format " + format.id + " has no type '" + format.type +
+                                                 "'; it stores dense tensors and scales as bf16, f16 or f32");
+}
+
+OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, const std::vector<bool>& selected,
+                         PreparedJob& job) {
+  OutputJob output;
+  output.format = &find_format(format.id);
+  const bool own_blocks = format.id == "gguf";
+  if (!own_blocks && format.type.empty()) format.type = main_dtype(*job.source);
+  if (!own_blocks) check_dense_type(format);
+  if (job.technique != nullptr && !output.format->takes_codes && !own_blocks)
+    throw Error(ErrorCode::invalid_argument, "format " + format.id +
+                                                 " stores dense weights and would lose the scheme " + job.scheme->id() +
+                                                 "; use compressed-tensors, or technique none");
+  if (job.technique != nullptr && own_blocks)
+    job.plan.notes.push_back("gguf " + format.type + " quantizes in its own blocks, as llama.cpp does: scheme " +
+                             job.scheme->id() + ", targets and parameters do not apply to it");
+
+  output.plan.source = request.model;
+  output.plan.config = job.source->config();
+  if (own_blocks) output.plan.tokenizer = job.source->tokenizer();  // the others copy tokenizer files as they are
+  output.plan.type = format.type;
+  output.plan.scheme_id = job.plan.scheme;
+  const auto& tensors = job.source->tensors();
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    output.plan.tensors.push_back(
+        {tensors[i], selected[i] && output.format->takes_codes ? job.scheme : std::optional<QuantScheme>{}});
+  if (const auto reason = output.format->refuses(output.plan))
+    throw Error(ErrorCode::unsupported, "format " + format.id + " cannot hold this: " + *reason);
+  output.scale_dtype = output.format->scale_dtype(output.plan);
+  return output;
+}
+
+void prepare_outputs(const CompressRequest& request, const std::vector<bool>& selected, PreparedJob& job) {
+  const auto& formats = request.recipe.formats;
+  if (formats.empty()) throw Error(ErrorCode::invalid_argument, "the recipe names no output format");
+  std::set<std::string> names;
+  for (const RecipeFormat& format : formats) {
+    OutputJob output = prepare_output(format, request, selected, job);
+    const std::string name = format.type.empty() ? format.id : format.id + "-" + format.type;
+    if (!names.insert(name).second)
+      throw Error(ErrorCode::invalid_argument, "the output format " + name + " is named twice");
+    if (formats.size() > 1) output.subfolder = name;
+    CompressPlan::Output row;
+    row.format = format.id;
+    row.type = output.plan.type;
+    row.folder = output.subfolder.empty() ? job.out : job.out / output.subfolder;
+    row.bytes = output.format->bytes(output.plan);
+    job.plan.output_bytes += row.bytes;
+    job.plan.outputs.push_back(std::move(row));
+    job.outputs.push_back(std::move(output));
+  }
+}
+
+/// Buffers of one tile, generously: source, expected and decoded as float32, codes, encoded bytes, scales.
+constexpr std::int64_t kBytesPerWeight = 20;
+constexpr std::int64_t kFixedMemory = std::int64_t{48} << 20;  // stacks, file buffers, allocator slack
+
+std::int64_t peak_memory_bound(const PreparedJob& job) {
+  std::int64_t tile = 0;
+  for (const TensorInfo& tensor : job.source->tensors()) {
+    const Matrix matrix = as_matrix(tensor);
+    tile = std::max(tile, std::min(matrix.rows, tile_rows(matrix)) * matrix.cols);
+  }
+  return resident_memory() + kFixedMemory + job.threads * (tile * kBytesPerWeight + (std::int64_t{1} << 20));
+}
+
+void check_disk(PreparedJob& job) {
+  job.plan.disk_free = free_disk(job.out.parent_path());
+  constexpr std::int64_t report_bytes = std::int64_t{1} << 20;
+  const std::int64_t needed = job.plan.output_bytes + report_bytes;
+  if (needed > job.plan.disk_free)
+    throw Error(ErrorCode::io_error, "the output needs " + bytes_text(needed) + " but " +
+                                         job.out.parent_path().string() + " has " + bytes_text(job.plan.disk_free) +
+                                         " free; make room or choose another disk");
+}
+
+}  // namespace
+
+PreparedJob prepare(const CompressRequest& request) {
+  PreparedJob job;
+  const RecipeStep& step = only_step(request.recipe);
+  if (request.threads < 0)
+    throw Error(ErrorCode::invalid_argument, std::to_string(request.threads) + " threads; use 0 for all cores");
+  job.threads =
+      request.threads > 0 ? request.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  job.overwrite = request.overwrite;
+  job.source = open_checkpoint(request.model);
+  if (job.source->format() != "safetensors")
+    throw Error(ErrorCode::unsupported, request.model.string() + " is a " + std::string(job.source->format()) +
+                                            " model; start from the dense safetensors it was made from");
+  job.out = check_output(request.out, request.model, request.overwrite);
+
+  job.plan.model = request.model.string();
+  job.plan.architecture = job.source->config().architecture;
+  job.plan.source_format = job.source->format();
+  const std::vector<bool> selected = prepare_step(step, job);
+  if (job.scheme) check_groups(job, selected);
+  job.plan.tensors = static_cast<std::int64_t>(selected.size());
+  job.plan.quantized_tensors = std::ranges::count(selected, true);
+  for (const TensorInfo& tensor : job.source->tensors()) job.plan.source_bytes += tensor.bytes;
+  prepare_outputs(request, selected, job);
+  check_disk(job);
+  job.plan.peak_memory = peak_memory_bound(job);
+  return job;
+}
+
+CompressPlan plan_compression(const CompressRequest& request) {
+  PreparedJob job = prepare(request);
+  job.plan.seconds = estimate_seconds(job);
+  return std::move(job.plan);
+}
+
+}  // namespace advisor

@@ -1,0 +1,46 @@
+// What a request comes down to once model, recipe, formats and disk have been looked at: everything that run and verify
+// need. Private to compress/.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/format.h"
+#include "compress/job.h"
+#include "compress/technique.h"
+
+namespace advisor {
+
+struct OutputJob {
+  const FormatImpl* format = nullptr;
+  OutputPlan plan;
+  DType scale_dtype = DType::bf16;
+  std::filesystem::path subfolder;  ///< empty when there is one output: it is the output folder itself
+};
+
+struct PreparedJob {
+  CompressPlan plan;
+  std::filesystem::path out;  ///< absolute
+  bool overwrite = false;
+  int threads = 1;
+  std::unique_ptr<Checkpoint> source;
+  const TechniqueImpl* technique = nullptr;  ///< nullptr: convert only
+  TechniqueParams params;                    ///< complete
+  std::optional<QuantScheme> scheme;
+  std::vector<OutputJob> outputs;
+};
+
+PreparedJob prepare(const CompressRequest& request);
+
+/// Seconds that run and verify will take on this machine: the first quantized tensor's first tile is read, quantized
+/// and bounded once on one core; writing goes at the rate of a short flushed file. An estimate, within a factor of two.
+double estimate_seconds(const PreparedJob& job);
+
+std::int64_t resident_memory();       ///< VmRSS of this process in bytes
+std::int64_t peak_resident_memory();  ///< VmHWM of this process in bytes
+
+}  // namespace advisor
