@@ -1,0 +1,37 @@
+// Quality measurements made comparable: one number per row (recovery), suspect rows out, indexed by bits.
+#pragma once
+
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/knowledge.h"
+#include "core/variant.h"
+
+namespace advisor {
+
+struct EvidenceRow {
+  double recovery = 0;
+  double ln_params = 0;  ///< 0 when unknown
+  std::string source, model, technique, scheme, task, family;
+  std::string where;  ///< url
+};
+
+/// Rows that can speak for each other at all: same nominal weight and activation bits, same kind of sparsity.
+struct EvidenceKey {
+  int weight = 16, activation = 16;
+  std::string pattern;
+  int sparsity = 0;  ///< twentieths
+  auto operator<=>(const EvidenceKey&) const = default;
+};
+
+EvidenceKey evidence_key(const Variant& variant);
+
+/// Sorted inside each key by content, so that the order of the knowledge cannot matter.
+std::map<EvidenceKey, std::vector<EvidenceRow>> evidence_rows(const Knowledge& knowledge);
+
+/// Techniques that do the same arithmetic: llama.cpp's legacy types are round-to-nearest in groups of 32.
+std::string technique_class(const std::string& technique, const std::string& scheme);
+
+}  // namespace advisor

@@ -1,0 +1,67 @@
+// What a compressed model keeps. Works on the change against the uncompressed model of the same table, never across
+// tables: recovery above chance for accuracies, (value - chance) / (baseline - chance); baseline / value for
+// perplexities, which speak for language modelling only. The best rows that exist decide, and the estimate says which.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/knowledge.h"
+#include "core/variant.h"
+#include "estimate/distribution.h"
+
+namespace advisor {
+
+/// What is asked: a benchmark, or when that is empty a whole family.
+struct Yardstick {
+  std::string task;    ///< canonical benchmark id or empty
+  std::string family;  ///< data/families.csv
+  double chance = 0;   ///< accuracy of guessing
+};
+
+struct Retention {
+  Distribution recovery;  ///< of (value - chance) / (baseline - chance)
+  Basis basis = Basis::transferred;
+  std::int64_t rows = 0;
+  std::vector<std::string> sources;
+  std::string how;  ///< "12 measurements of other models of similar size, same technique and task family"
+};
+
+/// One harness and mode, because scores compare only inside.
+struct ScoreTable {
+  std::string task, harness, mode;
+  bool operator==(const ScoreTable&) const = default;
+};
+
+struct Baseline {
+  double value = 0, sd = 0;  ///< fraction of 1
+  std::string source;
+};
+
+class QualityEstimator {
+ public:
+  explicit QualityEstimator(const Knowledge& knowledge);
+  ~QualityEstimator();
+
+  /// nullopt: nothing measured speaks for it, not even from afar. An uncompressed variant keeps exactly 1.
+  std::optional<Retention> retention(const Model& model, const Variant& variant, const Yardstick& yardstick) const;
+
+  /// The table that compares most models on the yardstick, one that has `model` if any has. Benchmarks of the family
+  /// when the yardstick names none.
+  std::optional<ScoreTable> choose_table(const std::string& model, const Yardstick& yardstick) const;
+  std::optional<Baseline> baseline(const std::string& model, const ScoreTable& table) const;
+  /// Scored models of a table, best first, ties by id.
+  std::vector<std::string> ranked(const ScoreTable& table) const;
+
+ private:
+  struct Index;
+  std::unique_ptr<const Index> index_;
+};
+
+/// value / baseline from the recovery above chance, for a known baseline.
+Distribution relative_to_baseline(const Distribution& recovery, double baseline, double chance);
+
+}  // namespace advisor

@@ -1,0 +1,83 @@
+#include "estimate/scores.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace advisor {
+
+namespace {
+
+/// Two runs of one harness on one model differ by about a point (versions, seeds, prompts).
+constexpr double repeat_sd = 0.01;
+
+bool usable(const Score& score) {
+  static const char* const refused[] = {"perplexity", "wer", "cer", "rating", "elo", "index"};
+  for (const auto* word : refused)
+    if (score.metric.find(word) != std::string::npos) return false;
+  return score.value >= 0;
+}
+
+bool percent(const Score& score) { return score.metric.find("pct") != std::string::npos; }
+
+}  // namespace
+
+ScoreTables::ScoreTables(const Knowledge& knowledge) {
+  // A table without "pct" in its metric is in percent when any of its values is over 1.5.
+  std::map<Key, double> largest;
+  std::map<Key, std::map<std::string, std::vector<const Score*>>> rows;
+  for (const auto& score : knowledge.scores) {
+    if (!usable(score)) continue;
+    const Key key{score.task, score.harness, score.mode};
+    if (!percent(score)) largest[key] = std::max(largest[key], score.value);
+    rows[key][score.model].push_back(&score);
+  }
+  for (auto& [key, models] : rows) {
+    auto& table = tables_[key];
+    for (auto& [model, scores] : models) {
+      // Several rows (numbers of shots, metrics) of one model: the middle one, so that no order can matter.
+      const auto value = [&](const Score* s) { return percent(*s) || largest[key] > 1.5 ? s->value / 100 : s->value; };
+      std::sort(scores.begin(), scores.end(), [&](const Score* a, const Score* b) {
+        return std::pair(value(a), a->url) < std::pair(value(b), b->url);
+      });
+      const auto* middle = scores[scores.size() / 2];
+      const double spread = (value(scores.back()) - value(scores.front())) / 2;
+      table.models[model] = {value(middle), std::max(repeat_sd, spread), middle->url};
+      table.family = middle->family;
+    }
+  }
+}
+
+std::optional<ScoreTable> ScoreTables::choose(const std::string& model, const Yardstick& yardstick) const {
+  const Key* best = nullptr;
+  std::pair<bool, std::size_t> best_rank{false, 0};
+  for (const auto& [key, table] : tables_) {
+    const bool fits = yardstick.task.empty() ? table.family == yardstick.family : std::get<0>(key) == yardstick.task;
+    if (!fits) continue;
+    const std::pair rank{table.models.contains(model), table.models.size()};
+    if (best == nullptr || rank > best_rank) best = &key, best_rank = rank;
+  }
+  if (best == nullptr) return std::nullopt;
+  return ScoreTable{std::get<0>(*best), std::get<1>(*best), std::get<2>(*best)};
+}
+
+std::optional<Baseline> ScoreTables::baseline(const std::string& model, const ScoreTable& table) const {
+  const auto found = tables_.find(Key{table.task, table.harness, table.mode});
+  if (found == tables_.end()) return std::nullopt;
+  const auto row = found->second.models.find(model);
+  if (row == found->second.models.end()) return std::nullopt;
+  return row->second;
+}
+
+std::vector<std::string> ScoreTables::ranked(const ScoreTable& table) const {
+  std::vector<std::pair<double, std::string>> order;
+  const auto found = tables_.find(Key{table.task, table.harness, table.mode});
+  if (found != tables_.end())
+    for (const auto& [model, baseline] : found->second.models) order.emplace_back(-baseline.value, model);
+  std::sort(order.begin(), order.end());
+  std::vector<std::string> models;
+  for (auto& [value, model] : order) models.push_back(std::move(model));
+  return models;
+}
+
+}  // namespace advisor
