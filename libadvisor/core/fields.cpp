@@ -92,6 +92,7 @@ std::vector<std::string> to_words(const Field& field, const std::vector<std::str
   std::vector<std::string> words;
   for (const std::string& item : items) {
     if (item.empty()) refuse(field, item, "is an empty entry of a list");
+    if (item.find_first_of(",[]") != std::string::npos) refuse(field, item, "holds a comma or bracket");
     if (std::find(words.begin(), words.end(), item) != words.end()) refuse(field, item, "is listed twice");
     words.push_back(to_word(field, item));
   }

@@ -2,7 +2,7 @@
 // cannot fail when they run. Three-valued: what is not known stays unknown. Knows nothing of rules or YAML.
 //
 //   literals   true  42  16 GiB  400 ms  3.5 %  "text"  ["a", "b"]
-//   operators  not  * /  + -  == != < <= > >= in  and  or        (tightest first)
+//   operators  -x   * /   + -   == != < <= > >= in   not   and   or     (tightest first)
 //   functions  min(a, b...)  max(a, b...)  abs(x)  known(fact)
 //
 // `in` asks whether a text or number is in a list, a text in a set, or all of a set in another. A number literal 0

@@ -60,6 +60,10 @@ class RuleSet {
     Expression when;
     std::vector<Piece> reason;
   };
+  static Judge compile_judge(const RuleSource& rule, const Vocabulary& names);
+  /// Unknown facts behind an expression; for a derived one, those that it is derived from.
+  std::vector<std::string> missing(const Expression& expression, const Values& values) const;
+
   Vocabulary vocabulary_;        ///< with derived facts
   std::vector<Derive> derives_;  ///< in dependency order
   std::vector<Judge> judges_;    ///< by id

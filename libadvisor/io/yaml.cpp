@@ -1,0 +1,284 @@
+#include "io/yaml.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/fields.h"
+#include "core/suggest.h"
+
+namespace advisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int max_depth = 32;
+constexpr std::size_t max_nodes = 100000;               // aliases can multiply a small text without end
+constexpr std::size_t max_text = std::size_t{4} << 20;  // settings, not data
+
+[[noreturn]] void fail(const SourceLocation& where, const std::string& message,
+                       ErrorCode code = ErrorCode::parse_error) {
+  throw Error(code, prefix(where) + message);
+}
+
+SourceLocation location(const YAML::Mark& mark, const std::string& file) {
+  if (mark.is_null()) return {file, 0, 0};
+  return {file, mark.line + 1, mark.column + 1};
+}
+
+class Converter {
+ public:
+  explicit Converter(const std::string& file) : file_(file) {}
+
+  Document convert(const YAML::Node& node, int depth) {
+    Document document;
+    document.where = location(node.Mark(), file_);
+    if (depth > max_depth) fail(document.where, "nested deeper than " + std::to_string(max_depth) + " levels");
+    if (++nodes_ > max_nodes) fail(document.where, "more than " + std::to_string(max_nodes) + " values");
+    switch (node.Type()) {
+      case YAML::NodeType::Undefined:
+      case YAML::NodeType::Null: break;
+      case YAML::NodeType::Scalar:
+        document.kind = Document::Kind::scalar;
+        document.text = node.Scalar();
+        break;
+      case YAML::NodeType::Sequence:
+        document.kind = Document::Kind::list;
+        for (const YAML::Node& item : node) document.items.push_back(convert(item, depth + 1));
+        break;
+      case YAML::NodeType::Map:
+        document.kind = Document::Kind::map;
+        for (const auto& member : node) add_member(document, member.first, member.second, depth);
+        break;
+    }
+    return document;
+  }
+
+ private:
+  void add_member(Document& map, const YAML::Node& key, const YAML::Node& value, int depth) {
+    const SourceLocation where = location(key.Mark(), file_);
+    if (!key.IsScalar()) fail(where, "a key must be a name");
+    const std::string& name = key.Scalar();
+    for (const Document::Member& other : map.members) {
+      if (other.key == name) fail(where, "key \"" + name + "\" is given twice");
+    }
+    map.members.push_back({name, where, convert(value, depth + 1)});
+  }
+
+  const std::string& file_;
+  std::size_t nodes_ = 0;
+};
+
+std::string read_text(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) throw Error(ErrorCode::not_found, path.string() + ": no such file");
+  if (!fs::is_regular_file(status)) throw Error(ErrorCode::io_error, path.string() + ": not a file");
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (in.peek() != std::ifstream::traits_type::eof()) text << in.rdbuf();
+  if (!in.good() && !in.eof()) throw Error(ErrorCode::io_error, path.string() + ": cannot be read");
+  return text.str();
+}
+
+/// One entry of a file with closed keys. Each key is asked for once; finish() refuses what nobody asked for.
+class Entry {
+ public:
+  Entry(const Document& document, std::string what) : document_(document), what_(std::move(what)) {
+    if (document.kind != Document::Kind::map) fail(document.where, what_ + " must be a map of keys");
+  }
+
+  const Document* find(const std::string& key) {
+    asked_.push_back(key);
+    for (const Document::Member& member : document_.members) {
+      if (member.key == key) return &member.value;
+    }
+    return nullptr;
+  }
+
+  std::string text(const std::string& key, const std::string& otherwise = "") {
+    const Document* value = find(key);
+    if (value == nullptr) return otherwise;
+    if (value->kind != Document::Kind::scalar) fail(value->where, what_ + ": " + key + " must be a text");
+    return value->text;
+  }
+
+  std::vector<std::string> list(const std::string& key, const std::vector<std::string>& otherwise = {}) {
+    const Document* value = find(key);
+    if (value == nullptr) return otherwise;
+    if (value->kind != Document::Kind::list) fail(value->where, what_ + ": " + key + " must be a list, as [a, b]");
+    std::vector<std::string> items;
+    for (const Document& item : value->items) {
+      if (item.kind != Document::Kind::scalar) fail(item.where, what_ + ": " + key + " must hold texts");
+      items.push_back(item.text);
+    }
+    return items;
+  }
+
+  SourceLocation where(const std::string& key) const {
+    for (const Document::Member& member : document_.members) {
+      if (member.key == key) return member.value.where;
+    }
+    return document_.where;
+  }
+
+  void finish() const {
+    for (const Document::Member& member : document_.members) {
+      if (std::find(asked_.begin(), asked_.end(), member.key) != asked_.end()) continue;
+      const std::string hint = did_you_mean(member.key, asked_);
+      fail(member.where,
+           what_ + ": unknown key \"" + member.key + "\"" + (hint.empty() ? "; known are " + join(asked_) : hint));
+    }
+  }
+
+ private:
+  const Document& document_;
+  std::string what_;
+  std::vector<std::string> asked_;
+};
+
+void check_schema(Entry& entry, const std::string& wanted) {
+  const std::string schema = entry.text("schema", wanted);
+  if (schema != wanted) {
+    fail(entry.where("schema"), "schema \"" + schema + "\" cannot be read; this version reads \"" + wanted + "\"",
+         ErrorCode::unsupported);
+  }
+}
+
+RuleSource rule_of(const Document& document) {
+  Entry entry(document, "rule");
+  RuleSource rule;
+  rule.where = document.where;
+  rule.id = entry.text("id");
+  if (rule.id.empty()) fail(document.where, "rule: needs an id");
+  rule.kind = entry.text("kind");
+  rule.applies_to = entry.text("applies_to", "variant");
+  rule.when = entry.text("when");
+  rule.fact = entry.text("fact");
+  rule.value = entry.text("value");
+  rule.because = entry.text("because");
+  rule.sources = entry.list("sources");
+  rule.code = entry.text("code");
+  rule.when_where = entry.where("when");
+  rule.value_where = entry.where("value");
+  entry.finish();
+  return rule;
+}
+
+RecipeStep step_of(const Document& document) {
+  Entry entry(document, "step");
+  RecipeStep step;
+  step.technique = entry.text("technique");
+  if (step.technique.empty()) fail(document.where, "step: needs a technique");
+  step.scheme = entry.text("scheme");
+  step.targets = entry.list("targets", step.targets);
+  step.ignore = entry.list("ignore", step.ignore);
+  if (const Document* params = entry.find("params"); params != nullptr && params->kind != Document::Kind::null) {
+    if (params->kind != Document::Kind::map) fail(params->where, "step: params must be a map of names");
+    for (const Document::Member& member : params->members) {
+      if (member.value.kind != Document::Kind::scalar) fail(member.value.where, "step: parameters are single values");
+      step.params[member.key] = member.value.text;
+    }
+  }
+  entry.finish();
+  return step;
+}
+
+RecipeFormat format_of(const Document& document) {
+  if (document.kind == Document::Kind::scalar) {
+    try {
+      return parse_recipe_format(document.text);
+    } catch (const Error& error) {
+      fail(document.where, error.what(), error.code());
+    }
+  }
+  Entry entry(document, "format");
+  RecipeFormat format;
+  format.id = entry.text("id");
+  format.type = entry.text("type");
+  if (format.id.empty()) fail(document.where, "format: needs an id");
+  entry.finish();
+  return format;
+}
+
+}  // namespace
+
+Document parse_yaml(std::string_view text, const std::string& file) {
+  const SourceLocation start{file, 0, 0};
+  if (text.size() > max_text) fail(start, "larger than 4 MiB; that is no settings file");
+  if (text.find('\0') != std::string_view::npos) fail(start, "not a text: it contains a NUL byte");
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.empty()) return {Document::Kind::null, "", {}, {}, {file, 1, 1}};
+    if (documents.size() > 1) {
+      fail(location(documents[1].Mark(), file), "a second document (\"---\"); one per file is read");
+    }
+    return Converter(file).convert(documents.front(), 0);
+  } catch (const YAML::Exception& error) {
+    fail(location(error.mark, file), "not valid YAML: " + error.msg);
+  }
+}
+
+Profile parse_profile(std::string_view text, const std::string& file) {
+  const Profile profile = profile_from_document(parse_yaml(text, file));
+  try {
+    validate(profile);
+  } catch (const Error& error) {
+    fail({file, 0, 0}, error.what(), error.code());
+  }
+  return profile;
+}
+
+Profile load_profile(const fs::path& path) { return parse_profile(read_text(path), path.string()); }
+
+std::vector<RuleSource> parse_rules(std::string_view text, const std::string& file) {
+  const Document document = parse_yaml(text, file);
+  if (document.kind == Document::Kind::null) return {};
+  if (document.kind != Document::Kind::list) fail(document.where, "a rules file is a list of rules (\"- id: ...\")");
+  std::vector<RuleSource> rules;
+  for (const Document& item : document.items) rules.push_back(rule_of(item));
+  return rules;
+}
+
+std::vector<RuleSource> load_rules(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return parse_rules(read_text(path), path.string());
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  }
+  if (error) throw Error(ErrorCode::io_error, path.string() + ": cannot be listed: " + error.message());
+  if (files.empty()) throw Error(ErrorCode::not_found, path.string() + ": holds no rules (*.yaml)");
+  std::sort(files.begin(), files.end());
+  std::vector<RuleSource> rules;
+  for (const fs::path& file : files) {
+    std::vector<RuleSource> more = parse_rules(read_text(file), file.string());
+    rules.insert(rules.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  }
+  return rules;
+}
+
+Recipe parse_recipe(std::string_view text, const std::string& file) {
+  const Document document = parse_yaml(text, file);
+  Entry entry(document, "recipe");
+  check_schema(entry, "advisor.recipe/1");
+  Recipe recipe;
+  const Document* steps = entry.find("steps");
+  const Document* formats = entry.find("formats");
+  entry.finish();
+  for (const Document* list : {steps, formats}) {
+    if (list == nullptr || list->kind != Document::Kind::list) {
+      fail(list == nullptr ? document.where : list->where, "recipe: needs a list of steps and a list of formats");
+    }
+  }
+  for (const Document& item : steps->items) recipe.steps.push_back(step_of(item));
+  for (const Document& item : formats->items) recipe.formats.push_back(format_of(item));
+  return recipe;
+}
+
+Recipe load_recipe(const fs::path& path) { return parse_recipe(read_text(path), path.string()); }
+
+}  // namespace advisor
