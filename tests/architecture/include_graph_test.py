@@ -35,20 +35,22 @@ SURFACES = {
     "cli": {"core", "facade", "cli"},
     "tools": {"core", "io", "tools"},
 }
-# First path element of angle includes that a folder's .cpp files may use besides the standard library and POSIX.
+# What a folder's files may include besides the standard library and POSIX: a header or everything under a prefix.
+# A header that includes such a thing is private to its folder; nobody else may include it, not even indirectly.
 THIRD_PARTY = {
-    "core": {"nlohmann"},
-    "rules": {"boost"},
-    "route": {"boost"},
-    "io": {"sqlite3.h", "yaml-cpp", "nlohmann"},
-    "tensor": {"hwy", "cblas.h", "lapacke.h"},
-    "checkpoint": {"nlohmann"},
-    "lm": {"unicode"},
-    "compress": {"nlohmann", "nettle"},
-    "evaluate": {"nlohmann"},
-    "bindings": {"pybind11"},
-    "cli": {"boost"},
-    "tools": {"sqlite3.h"},
+    "core": ["nlohmann/"],
+    "rules": ["boost/graph/"],
+    "estimate": ["boost/math/"],
+    "route": ["boost/graph/"],
+    "io": ["sqlite3.h", "yaml-cpp/", "nlohmann/"],
+    "tensor": ["hwy/", "cblas.h", "lapacke.h"],
+    "checkpoint": ["nlohmann/"],
+    "lm": ["unicode/"],
+    "compress": ["nlohmann/", "nettle/"],
+    "evaluate": ["nlohmann/"],
+    "bindings": ["pybind11/"],
+    "cli": ["boost/program_options", "nlohmann/"],
+    "tools": ["sqlite3.h"],
 }
 POSIX = re.compile(r"^(sys/\w+|linux/\w+|unistd|fcntl|dlfcn|dirent|pthread|sched|signal|termios|cpuid|link|elf)\.h$")
 # What only some folders of the library may do. Comments are removed before the search.
@@ -78,8 +80,8 @@ def reachable(module):
 
 def is_standard(header):
     """Standard headers are the ones without a dot, and the C ones."""
-    c_headers = "assert ctype errno float inttypes limits locale math signal stdarg stddef stdint stdio stdlib string time"
-    return "." not in header and "/" not in header or header in {f"{h}.h" for h in c_headers.split()}
+    c = "assert ctype errno float inttypes limits locale math signal stdarg stddef stdint stdio stdlib string time"
+    return "." not in header and "/" not in header or header in {f"{name}.h" for name in c.split()}
 
 
 def owner(path):
@@ -91,34 +93,75 @@ def owner(path):
     return path.parts[1] if len(path.parts) > 2 else path.stem
 
 
-def check_file(root, path):
-    """Every forbidden include of one file, as a readable line."""
-    module = owner(path)
-    text = (root / path).read_text(encoding="utf-8")
+class File:
+    """One source file: its folder, its includes with their lines, and what each quoted include resolves to."""
+
+    def __init__(self, root, path):
+        self.path, self.module = path, owner(path)
+        self.text = (root / path).read_text(encoding="utf-8")
+        self.includes = []  # (line number, text between the delimiters, path relative to the root or None)
+        for match in INCLUDE.finditer(self.text):
+            quoted, angled = match.groups()
+            line = self.text.count("\n", 0, match.start(match.lastindex)) + 1
+            self.includes.append((line, quoted or angled, self.resolve(root, quoted) if quoted else None))
+
+    def resolve(self, root, quoted):
+        """A neighbour, else relative to libadvisor/ or to the root; a file that does not exist counts as the former."""
+        neighbour = self.path.parent / quoted
+        if "/" not in quoted and (root / neighbour).is_file():
+            return neighbour
+        first = quoted.split("/")[0]
+        if first in SURFACES:
+            return pathlib.PurePosixPath(quoted)
+        if "/" not in quoted and (root / "capi" / quoted).is_file():
+            return pathlib.PurePosixPath("capi", quoted)
+        return pathlib.PurePosixPath("libadvisor", quoted)
+
+    def is_header(self):
+        return self.path.suffix == ".h"
+
+    def third_party(self):
+        return [name for _, name, target in self.includes
+                if target is None and not is_standard(name) and not POSIX.match(name)]
+
+
+def check_file(file, private):
+    """Every forbidden include of one file, as a readable line. `private` holds the headers with third-party types."""
+    module = file.module
     if module not in USES and module not in SURFACES:
-        return [f"{path}: folder '{module}' is not in the table of {pathlib.Path(__file__).name}"]
+        return [f"{file.path}: folder '{module}' is not in the table of {pathlib.Path(__file__).name}"]
     allowed = SURFACES[module] if module in SURFACES else reachable(module)
     errors = []
-    for match in INCLUDE.finditer(text):
-        quoted, angled = match.groups()
-        where = f"{path}:{text.count(chr(10), 0, match.start(0) + len(match[0]) - len(match[0].lstrip())) + 1}"
-        if quoted:
-            target = pathlib.PurePosixPath(quoted)
-            if (root / path.parent / target).is_file() and len(target.parts) == 1:
-                continue  # a neighbour in the same folder
-            used = target.parts[0] if len(target.parts) > 1 else target.stem
-            if used not in USES and used not in SURFACES:
-                errors.append(f'{where}: "{quoted}" names no folder of the house')
-            elif used not in allowed:
-                errors.append(f'{where}: {module} must not know {used} ("{quoted}")')
-        elif not is_standard(angled):
-            if path.suffix == ".h" and path.parts[0] in {"libadvisor", "capi"}:
-                errors.append(f"{where}: <{angled}> in a header; only the standard library may appear there")
-            elif not POSIX.match(angled) and angled.split("/")[0] not in THIRD_PARTY.get(module, set()):
-                errors.append(f"{where}: {module} must not use <{angled}>")
-    if path.parts[0] == "libadvisor":
-        errors += check_habits(path, module, text)
+    for line, name, target in file.includes:
+        where = f"{file.path}:{line}"
+        if target is None:
+            if is_standard(name) or POSIX.match(name):
+                if file.is_header() and not is_standard(name):
+                    errors.append(f"{where}: <{name}> in a header; the operating system stays in .cpp files")
+            elif not any(name.startswith(prefix) for prefix in THIRD_PARTY.get(module, [])):
+                errors.append(f"{where}: {module} must not use <{name}>")
+            continue
+        used = owner(target)
+        if used not in USES and used not in SURFACES:
+            errors.append(f'{where}: "{name}" names no folder of the house')
+        elif used not in allowed:
+            errors.append(f'{where}: {module} must not know {used} ("{name}")')
+        elif target in private and used != module:
+            errors.append(f'{where}: "{name}" shows third-party types and is private to {used}')
+    if file.path.parts[0] == "libadvisor":
+        errors += check_habits(file.path, module, file.text)
     return errors
+
+
+def private_headers(files):
+    """Headers through which a third-party header comes in, directly or by way of another header."""
+    headers = {file.path: file for file in files if file.is_header()}
+    private = {path for path, file in headers.items() if file.third_party()}
+    while True:
+        more = {path for path, file in headers.items() if any(target in private for _, _, target in file.includes)}
+        if more <= private:
+            return private
+        private |= more
 
 
 def check_habits(path, module, text):
@@ -148,18 +191,21 @@ def sources(root):
 
 
 def check_tree(root):
-    return [error for path in sources(root) for error in check_file(root, path)] + check_cmake(root)
+    files = [File(root, path) for path in sources(root)]
+    private = private_headers(files)
+    return [error for file in files for error in check_file(file, private)] + check_cmake(root)
 
 
 class IncludeGraphTest(unittest.TestCase):
     root = pathlib.Path(__file__).resolve().parents[2]
 
-    def forbidden(self, path, text):
-        """Errors for a tree that holds one file."""
+    def forbidden(self, path, text, others=None):
+        """Errors for a tree that holds this one file and the others, {path: text}."""
         with tempfile.TemporaryDirectory() as folder:
-            file = pathlib.Path(folder) / path
-            file.parent.mkdir(parents=True)
-            file.write_text(text, encoding="utf-8")
+            for name, content in {path: text, **(others or {})}.items():
+                file = pathlib.Path(folder) / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(content, encoding="utf-8")
             return check_tree(pathlib.Path(folder))
 
     def test_this_repository(self):
@@ -180,7 +226,8 @@ class IncludeGraphTest(unittest.TestCase):
             self.assertEqual(len(self.forbidden("libadvisor/core/x.h", f'#include "{module}/y.h"')), expected, module)
 
     def test_allowed_edges_pass(self):
-        self.assertEqual(self.forbidden("libadvisor/compress/job.cpp", '#include "tensor/tensor.h"\n#include <map>'), [])
+        self.assertEqual(self.forbidden("libadvisor/compress/job.cpp", '#include "tensor/tensor.h"'), [])
+        self.assertEqual(self.forbidden("libadvisor/core/x.h", "#include <map>\n#include <stdint.h>"), [])
         self.assertEqual(self.forbidden("libadvisor/facade.cpp", '#include "io/database.h"'), [])
 
     def test_surfaces_see_only_the_facade(self):
@@ -189,8 +236,14 @@ class IncludeGraphTest(unittest.TestCase):
 
     def test_third_party(self):
         self.assertEqual(self.forbidden("libadvisor/io/yaml.cpp", "#include <yaml-cpp/yaml.h>"), [])
-        self.assertEqual(len(self.forbidden("libadvisor/io/yaml.h", "#include <yaml-cpp/yaml.h>")), 1)
         self.assertEqual(len(self.forbidden("libadvisor/rules/rule_set.cpp", "#include <yaml-cpp/yaml.h>")), 1)
+        self.assertEqual(len(self.forbidden("libadvisor/io/x.h", "#include <unistd.h>")), 1)
+
+    def test_third_party_types_stay_in_their_folder(self):
+        headers = {"libadvisor/io/node.h": "#include <yaml-cpp/yaml.h>", "libadvisor/io/all.h": '#include "io/node.h"'}
+        self.assertEqual(self.forbidden("libadvisor/io/yaml.cpp", '#include "io/node.h"', headers), [])
+        self.assertEqual(len(self.forbidden("libadvisor/facade.cpp", '#include "io/node.h"', headers)), 1)
+        self.assertEqual(len(self.forbidden("libadvisor/facade.cpp", '#include "io/all.h"', headers)), 1)
 
     def test_unknown_folder(self):
         self.assertEqual(len(self.forbidden("libadvisor/misc/x.cpp", "")), 1)
