@@ -1,0 +1,315 @@
+// build_db <data folder> <out.db>: CSV files and SQL to the database that libadvisor reads.
+//
+// data/schema.sql is the only description of the files: each table it creates is filled from the file of that name, and
+// a value is refused for what the schema says of its column. Every refusal names file, line and column. After loading,
+// derive.sql adds what follows from the rows and every query of checks.sql must return nothing. The file appears by
+// rename, so a build that stops leaves the old database, or none.
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <set>
+#include <iterator>
+#include <vector>
+
+#include "core/error.h"
+#include "io/csv.h"
+#include "io/sqlite.h"
+
+namespace advisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Column {
+  std::string name, type;
+  std::string references_table, references_column;  // empty: none
+};
+
+struct Table {
+  std::string name;
+  std::vector<Column> columns;
+  bool per_source = false;  // one file per source under measurements/
+};
+
+/// FNV-1a, 64 bits: names the content, defends against nothing.
+class Digest {
+ public:
+  void add(std::string_view text) {
+    const std::string length = std::to_string(text.size()) + ":";  // so that "a","bc" differs from "ab","c"
+    for (const std::string_view part : {std::string_view(length), text}) {
+      for (const char c : part) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+    }
+  }
+  std::string hex() const {
+    char text[17];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_));
+    return text;
+  }
+
+ private:
+  std::uint64_t hash_ = 14695981039346656037ULL;
+};
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) throw Error(ErrorCode::not_found, path.string() + ": cannot be read");
+  return text;
+}
+
+/// The tables of schema.sql that are filled from files, in order of creation: those with a column `line`.
+std::vector<Table> read_tables(const Sqlite& database) {
+  std::vector<Table> tables;
+  Statement names = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid");
+  while (names.step()) {
+    Table table;
+    table.name = names.text(0);
+    std::map<std::string, std::pair<std::string, std::string>> references;
+    Statement keys = database.prepare("SELECT \"from\", \"table\", \"to\" FROM pragma_foreign_key_list('" + table.name + "')");
+    while (keys.step()) references[keys.text(0)] = {keys.text(1), keys.text(2)};
+    Statement columns = database.prepare("SELECT name, type FROM pragma_table_info('" + table.name + "')");
+    bool has_line = false;
+    while (columns.step()) {
+      const std::string name = columns.text(0);
+      has_line = has_line || name == "line";
+      table.per_source = table.per_source || name == "source_file";
+      table.columns.push_back({name, columns.text(1), references[name].first, references[name].second});
+    }
+    if (has_line) tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
+bool filled_by_us(const Column& column) { return column.name == "line" || column.name == "source_file"; }
+
+/// Where each table column is in the file; -1 for those that build_db fills.
+std::vector<int> match_columns(const Table& table, const CsvTable& csv) {
+  std::set<std::string> extra(csv.columns.begin(), csv.columns.end());
+  std::vector<int> positions;
+  for (const Column& column : table.columns) {
+    if (filled_by_us(column)) {
+      positions.push_back(-1);
+      continue;
+    }
+    const auto found = std::find(csv.columns.begin(), csv.columns.end(), column.name);
+    if (found == csv.columns.end()) throw Error(ErrorCode::parse_error, csv.file + ":1: column " + column.name + " is missing");
+    positions.push_back(static_cast<int>(found - csv.columns.begin()));
+    extra.erase(column.name);
+  }
+  if (!extra.empty()) {
+    throw Error(ErrorCode::parse_error, csv.file + ":1: column " + *extra.begin() + " is not in schema.sql");
+  }
+  return positions;
+}
+
+template <typename Number>
+std::optional<Number> parse_number(const std::string& text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// Binds one field by the declared type of its column; an empty field is NULL.
+void bind_field(Statement& statement, int parameter, const Column& column, const std::string& field) {
+  const auto refuse = [&](const char* what) {
+    throw Error(ErrorCode::parse_error, "column " + column.name + ": \"" + field + "\" is not " + what);
+  };
+  if (field.empty()) {
+    statement.bind_null(parameter);
+  } else if (column.type == "REAL") {
+    const auto number = parse_number<double>(field);
+    if (!number || !std::isfinite(*number)) refuse("a number");
+    statement.bind(parameter, *number);
+  } else if (column.type == "INTEGER") {
+    const auto number = parse_number<std::int64_t>(field);
+    if (!number) refuse("a whole number");
+    statement.bind(parameter, *number);
+  } else {
+    if (field.front() == ' ' || field.back() == ' ') refuse("without spaces at its ends");
+    statement.bind(parameter, field);
+  }
+}
+
+/// Loads the rows of one file after another into one table.
+class Loader {
+ public:
+  Loader(const Sqlite& database, const Table& table, Digest& digest)
+      : database_(database), table_(table), digest_(digest), insert_(database.prepare(insert_sql(table))) {}
+
+  void load(const CsvTable& csv, const std::string& source) {
+    const std::vector<int> positions = match_columns(table_, csv);
+    digest_.add(table_.name);
+    digest_.add(source);
+    for (const CsvRow& row : csv.rows) {
+      try {
+        load_row(row, positions, source);
+      } catch (const Error& error) {
+        throw Error(error.code(), csv.where(row) + ": " + error.what());
+      }
+    }
+  }
+
+ private:
+  static std::string insert_sql(const Table& table) {
+    std::string names, marks;
+    for (const Column& column : table.columns) {
+      names += (names.empty() ? "\"" : ", \"") + column.name + "\"";
+      marks += marks.empty() ? "?" : ", ?";
+    }
+    return "INSERT INTO " + table.name + " (" + names + ") VALUES (" + marks + ")";
+  }
+
+  void load_row(const CsvRow& row, const std::vector<int>& positions, const std::string& source) {
+    for (std::size_t i = 0; i < table_.columns.size(); ++i) {
+      const Column& column = table_.columns[i];
+      const int parameter = static_cast<int>(i) + 1;
+      if (column.name == "line") {
+        insert_.bind(parameter, static_cast<std::int64_t>(row.line));
+      } else if (column.name == "source_file") {
+        insert_.bind(parameter, source);
+      } else {
+        const std::string& field = row.fields[static_cast<std::size_t>(positions[i])];
+        bind_field(insert_, parameter, column, field);
+        digest_.add(field);
+      }
+    }
+    if (const auto failure = insert_.insert()) {
+      throw Error(ErrorCode::parse_error, failure->foreign_key ? unknown_id(row, positions, source) : plain(failure->message));
+    }
+  }
+
+  /// SQLite says that a foreign key failed, not which: look each of them up.
+  std::string unknown_id(const CsvRow& row, const std::vector<int>& positions, const std::string& source) const {
+    for (std::size_t i = 0; i < table_.columns.size(); ++i) {
+      const Column& column = table_.columns[i];
+      if (column.references_table.empty()) continue;
+      const std::string& id = positions[i] < 0 ? source : row.fields[static_cast<std::size_t>(positions[i])];
+      Statement found = database_.prepare("SELECT 1 FROM " + column.references_table + " WHERE " + column.references_column + " = ?");
+      found.bind(1, id);
+      if (id.empty() || found.step()) continue;
+      std::string file = column.references_table;
+      if (file.ends_with("_names")) file = file.substr(0, file.size() - 6) + "s.csv or " + file.substr(0, file.size() - 6) + "_aliases";
+      return "column " + column.name + ": \"" + id + "\" is not in " + file + ".csv";
+    }
+    return "a reference to a row that does not exist";
+  }
+
+  /// "UNIQUE constraint failed: models.model_id" and its like, for a reader who does not know SQL.
+  std::string plain(std::string message) const {
+    const std::pair<std::string, std::string> phrases[] = {
+        {"NOT NULL constraint failed: " + table_.name + ".", "is empty: column "},
+        {"UNIQUE constraint failed: ", "is there twice: "},
+        {"CHECK constraint failed: ", "does not hold: "}};
+    for (const auto& [sqlite, words] : phrases) {
+      if (message.starts_with(sqlite)) return words + message.substr(sqlite.size());
+    }
+    return message;
+  }
+
+  const Sqlite& database_;
+  const Table& table_;
+  Digest& digest_;
+  Statement insert_;
+};
+
+/// The files of a table with the source each is of, sorted by name.
+std::vector<std::pair<fs::path, std::string>> files_of(const Table& table, const fs::path& data) {
+  if (!table.per_source) return {{data / (table.name + ".csv"), ""}};
+  std::vector<std::pair<fs::path, std::string>> files;
+  const fs::path folder = data / "measurements" / table.name;
+  if (!fs::is_directory(folder)) throw Error(ErrorCode::not_found, folder.string() + ": no such folder");
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".csv") files.emplace_back(entry.path(), entry.path().stem().string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+/// A CSV file without a table would be silently left out; unjoined.csv is a report and no input.
+void refuse_strays(const fs::path& data, const std::set<fs::path>& loaded) {
+  std::set<fs::path> strays;
+  for (const auto& entry : fs::recursive_directory_iterator(data)) {
+    const bool input = entry.path().extension() == ".csv" && entry.path().filename() != "unjoined.csv";
+    if (input && !loaded.contains(entry.path())) strays.insert(entry.path());
+  }
+  if (!strays.empty()) {
+    throw Error(ErrorCode::parse_error, strays.begin()->string() + ": no table of schema.sql reads this file");
+  }
+}
+
+/// Each query of checks.sql returns (file, line, what is wrong) for each row that breaks it.
+void run_checks(const Sqlite& database, const fs::path& data) {
+  const std::string text = read_text(data / "checks.sql");
+  std::string_view rest = text;
+  std::string broken;
+  int count = 0;
+  while (auto query = database.prepare_next(rest)) {
+    while (query->step()) {
+      if (++count <= 20) broken += (data / query->text(0)).string() + ":" + query->text(1) + ": " + query->text(2) + "\n";
+    }
+  }
+  if (count > 20) broken += "and " + std::to_string(count - 20) + " more\n";
+  if (count > 0) {
+    broken.pop_back();
+    throw Error(ErrorCode::parse_error, broken);
+  }
+}
+
+void build(const fs::path& data, const fs::path& out) {
+  const Sqlite database = Sqlite::create(out);
+  Digest digest;
+  const std::string schema = read_text(data / "schema.sql"), derive = read_text(data / "derive.sql");
+  digest.add(schema);
+  digest.add(derive);
+  database.execute("BEGIN");
+  database.execute(schema);
+  std::set<fs::path> loaded;
+  for (const Table& table : read_tables(database)) {
+    Loader loader(database, table, digest);
+    for (const auto& [path, source] : files_of(table, data)) {
+      loader.load(read_csv(path, path.string()), source);
+      loaded.insert(path);
+    }
+  }
+  refuse_strays(data, loaded);
+  database.execute(derive);
+  run_checks(database, data);
+  database.execute("INSERT INTO metadata VALUES ('digest', '" + digest.hex() + "')");
+  database.execute("COMMIT");
+}
+
+void build_whole(const fs::path& data, const fs::path& out) {
+  const fs::path partial = out.string() + ".partial";
+  fs::remove(partial);
+  try {
+    build(data, partial);
+    fs::rename(partial, out);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(partial, ignored);
+    throw;
+  }
+}
+
+}  // namespace
+}  // namespace advisor
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::cerr << "usage: build_db <data folder> <out.db>\n";
+    return 2;
+  }
+  try {
+    advisor::build_whole(argv[1], argv[2]);
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+  return 0;
+}
