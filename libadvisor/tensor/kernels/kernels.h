@@ -5,6 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -17,13 +20,13 @@ void from_f32(DType dtype, std::span<const float> in, std::span<std::byte> out);
 /// Rounds values to what `dtype` can hold, as float32, in place.
 void round_to(DType dtype, std::span<float> values);
 
-/// Largest and smallest value (0 for an empty span).
+/// Smallest and largest value. NaN is skipped; 0 and 0 when nothing is left; -0 reads +0.
 struct Range {
   float min = 0, max = 0;
 };
 Range min_max(std::span<const float> values);
 
-/// q = clamp(round_half_even(x / scale) + zero, qmin, qmax). scale > 0.
+/// q = clamp(round_half_even(x / scale) + zero, qmin, qmax). scale > 0, -128 <= qmin <= qmax <= 127. NaN counts as 0.
 void quantize(std::span<const float> x, float scale, int zero, int qmin, int qmax, std::span<std::int8_t> q);
 /// x = (q - zero) * scale
 void dequantize(std::span<const std::int8_t> q, float scale, int zero, std::span<float> x);
@@ -33,5 +36,13 @@ double quantization_error(std::span<const float> x, float scale, int zero, int q
 /// Little-endian bit stream of `bits`-wide unsigned values in 32-bit words: element i in bits [bits*i, bits*(i+1)).
 void pack(std::span<const std::uint8_t> values, int bits, std::span<std::uint32_t> words);
 void unpack(std::span<const std::uint32_t> words, int bits, std::span<std::uint8_t> values);
+
+/// The SIMD targets that this build holds and this machine can run, best first: "AVX3", "AVX2", "SSE4", ...
+std::vector<std::string> targets();
+/// The target in use.
+std::string target();
+/// Uses another of targets() from now on, for all threads; "" = the best again. Results do not change, only the speed.
+/// Not to be called while kernels run. Throws invalid_argument for a name that is not in targets().
+void set_target(std::string_view name);
 
 }  // namespace advisor::kernels

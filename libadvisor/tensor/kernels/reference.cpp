@@ -108,16 +108,24 @@ void round_to(DType dtype, std::span<float> values) {
   }
 }
 
-Range min_max(std::span<const float> values) {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  Range range{infinity, -infinity};
+void widen(Range& range, std::span<const float> values) {
   for (const float v : values) {
     if (std::isnan(v)) continue;
     range.min = std::min(range.min, v);
     range.max = std::max(range.max, v);
   }
+}
+
+Range finish(Range range) {
   if (range.min > range.max) return {};         // nothing, or nothing but NaN
   return {range.min + 0.0F, range.max + 0.0F};  // -0 becomes +0: which of the two zeros came first must not show
+}
+
+Range min_max(std::span<const float> values) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  Range range{infinity, -infinity};
+  widen(range, values);
+  return finish(range);
 }
 
 void quantize(std::span<const float> x, float scale, int zero, int qmin, int qmax, std::span<std::int8_t> q) {
@@ -131,16 +139,19 @@ void dequantize(std::span<const std::int8_t> q, float scale, int zero, std::span
   for (std::size_t i = 0; i < q.size(); ++i) x[i] = static_cast<float>(q[i] - zero) * scale;
 }
 
-double quantization_error(std::span<const float> x, float scale, int zero, int qmin, int qmax) {
+void add_errors(std::span<const float> x, float scale, int zero, int qmin, int qmax, ErrorSum::Lanes& lanes) {
   const auto low = static_cast<float>(qmin - zero), high = static_cast<float>(qmax - zero);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const float e = x[i] - code_of(x[i], scale, low, high) * scale;
+    lanes[i % ErrorSum::width] += e * e;
+  }
+}
+
+double quantization_error(std::span<const float> x, float scale, int zero, int qmin, int qmax) {
   ErrorSum total;
   for (std::size_t begin = 0; begin < x.size(); begin += ErrorSum::block) {
-    const std::size_t end = std::min(begin + ErrorSum::block, x.size());
     ErrorSum::Lanes lanes{};
-    for (std::size_t i = begin; i < end; ++i) {
-      const float e = x[i] - code_of(x[i], scale, low, high) * scale;
-      lanes[(i - begin) % ErrorSum::width] += e * e;
-    }
+    add_errors(x.subspan(begin, std::min(ErrorSum::block, x.size() - begin)), scale, zero, qmin, qmax, lanes);
     total.add(lanes);
   }
   return total.value();

@@ -2,6 +2,7 @@
 // versions call where a wide version does not pay. Signatures and meaning are those of kernels.h.
 #pragma once
 
+#include "tensor/kernels/error_sum.h"
 #include "tensor/kernels/kernels.h"
 
 namespace advisor::kernels::reference {
@@ -20,5 +21,11 @@ void dequantize(std::span<const std::int8_t> q, float scale, int zero, std::span
 double quantization_error(std::span<const float> x, float scale, int zero, int qmin, int qmax);
 void pack(std::span<const std::uint8_t> values, int bits, std::span<std::uint32_t> words);
 void unpack(std::span<const std::uint32_t> words, int bits, std::span<std::uint8_t> values);
+
+// The parts of two reductions, so that a wide version can leave its last few elements to them. An empty range is
+// {inf, -inf}; the elements given to add_errors are the last, fewer than a row of lanes, or begin a row.
+void widen(Range& range, std::span<const float> values);
+Range finish(Range range);
+void add_errors(std::span<const float> x, float scale, int zero, int qmin, int qmax, ErrorSum::Lanes& lanes);
 
 }  // namespace advisor::kernels::reference
