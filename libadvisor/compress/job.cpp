@@ -156,7 +156,7 @@ CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
   report.version = version();
   report.peak_memory = peak_resident_memory();
   report.seconds = seconds_since(start);
-  write_file(partial.path() / report_file_name, to_json(report));
+  write_file(partial.path() / report_file_name, to_json(report) + "\n");
   partial.commit(request.overwrite);
   return report;
 }

@@ -50,7 +50,7 @@ std::string working_groups(const PreparedJob& job, const std::vector<bool>& sele
 
 void check_groups(const PreparedJob& job, const std::vector<bool>& selected) {
   const std::int64_t group = job.scheme->group;
-  if (group == 0) return;
+  if (group == 0) return;  // per output channel
   for (std::size_t i = 0; i < selected.size(); ++i) {
     const TensorInfo& tensor = job.source->tensors()[i];
     if (selected[i] && tensor.shape[1] % group != 0)
@@ -61,24 +61,40 @@ void check_groups(const PreparedJob& job, const std::vector<bool>& selected) {
   }
 }
 
-/// Finds technique, scheme and parameters; returns which tensors they apply to.
-std::vector<bool> prepare_step(const RecipeStep& step, PreparedJob& job) {
-  job.plan.technique = step.technique;
+bool any_takes_codes(const Recipe& recipe) {
+  return std::ranges::any_of(recipe.formats, [](const RecipeFormat& f) { return find_format(f.id).takes_codes; });
+}
+
+/// Finds technique, scheme and parameters, and says which tensors they apply to. Everything that was asked for is
+/// checked, also where no output makes use of it.
+std::vector<bool> prepare_step(const Recipe& recipe, PreparedJob& job) {
+  const RecipeStep& step = only_step(recipe);
+  const std::vector<bool> none(job.source->tensors().size(), false);
+  job.plan.technique = "none";
   if (step.technique == "none") {
-    if (!step.scheme.empty())
-      throw Error(ErrorCode::invalid_argument, "technique none quantizes nothing and takes no scheme; leave out '" +
-                                                   step.scheme + "' or choose a technique");
     if (!step.params.empty())
       throw Error(ErrorCode::invalid_argument, "technique none has no parameter '" + step.params.begin()->first + "'");
-    return std::vector<bool>(job.source->tensors().size(), false);
+    if (!step.scheme.empty()) job.plan.notes.push_back("technique none makes no use of scheme " + step.scheme);
+    return none;
   }
-  job.technique = &find_technique(step.technique);
-  job.params = complete_params(*job.technique, step.params);
-  job.scheme = parse_quant_scheme(step.scheme);
-  job.technique->check(*job.scheme, job.params);
-  job.plan.scheme = job.scheme->id();
-  job.plan.params = job.params;
-  return select_targets(*job.source, step);
+  const TechniqueImpl& technique = find_technique(step.technique);
+  const TechniqueParams params = complete_params(technique, step.params);
+  const QuantScheme scheme = parse_quant_scheme(step.scheme);
+  technique.check(scheme, params);
+  const std::vector<bool> selected = select_targets(*job.source, step);
+  if (!any_takes_codes(recipe)) {
+    job.plan.notes.push_back("gguf quantizes in its own blocks, as llama.cpp does: technique " + step.technique +
+                             ", scheme " + scheme.id() + ", targets and parameters are not used");
+    return none;
+  }
+  job.technique = &technique;
+  job.params = params;
+  job.scheme = scheme;
+  job.plan.technique = step.technique;
+  job.plan.scheme = scheme.id();
+  job.plan.params = params;
+  check_groups(job, selected);
+  return selected;
 }
 
 void check_dense_type(const RecipeFormat& format) {
@@ -94,10 +110,10 @@ OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, co
   const bool own_blocks = format.id == "gguf";
   if (!own_blocks && format.type.empty()) format.type = main_dtype(*job.source);
   if (!own_blocks) check_dense_type(format);
-  if (job.technique != nullptr && !output.format->takes_codes && !own_blocks)
+  if (!output.format->takes_codes && !own_blocks && request.recipe.steps.front().technique != "none")
     throw Error(ErrorCode::invalid_argument, "format " + format.id +
-                                                 " stores dense weights and would lose the scheme " + job.scheme->id() +
-                                                 "; use compressed-tensors, or technique none");
+                                                 " stores dense weights and would lose the scheme; "
+                                                 "use compressed-tensors, or technique none to convert");
   if (job.technique != nullptr && own_blocks)
     job.plan.notes.push_back("gguf " + format.type + " quantizes in its own blocks, as llama.cpp does: scheme " +
                              job.scheme->id() + ", targets and parameters do not apply to it");
@@ -106,7 +122,7 @@ OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, co
   output.plan.config = job.source->config();
   if (own_blocks) output.plan.tokenizer = job.source->tokenizer();  // the others copy tokenizer files as they are
   output.plan.type = format.type;
-  output.plan.scheme_id = job.plan.scheme;
+  output.plan.scheme_id = output.format->takes_codes ? job.plan.scheme : "";
   const auto& tensors = job.source->tensors();
   for (std::size_t i = 0; i < tensors.size(); ++i)
     output.plan.tensors.push_back(
@@ -165,7 +181,6 @@ void check_disk(PreparedJob& job) {
 
 PreparedJob prepare(const CompressRequest& request) {
   PreparedJob job;
-  const RecipeStep& step = only_step(request.recipe);
   if (request.threads < 0)
     throw Error(ErrorCode::invalid_argument, std::to_string(request.threads) + " threads; use 0 for all cores");
   job.threads =
@@ -180,8 +195,7 @@ PreparedJob prepare(const CompressRequest& request) {
   job.plan.model = request.model.string();
   job.plan.architecture = job.source->config().architecture;
   job.plan.source_format = job.source->format();
-  const std::vector<bool> selected = prepare_step(step, job);
-  if (job.scheme) check_groups(job, selected);
+  const std::vector<bool> selected = prepare_step(request.recipe, job);
   job.plan.tensors = static_cast<std::int64_t>(selected.size());
   job.plan.quantized_tensors = std::ranges::count(selected, true);
   for (const TensorInfo& tensor : job.source->tensors()) job.plan.source_bytes += tensor.bytes;

@@ -46,7 +46,7 @@ Json plan_json(const CompressPlan& plan) {
 }
 
 /// Paths may hold bytes that are not UTF-8: replaced, because a report must not fail at the end of a job.
-std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
 
