@@ -270,6 +270,18 @@ std::string to_json(const Recommendation& answer, int indent) {
 
 std::string to_json(const Hardware& hardware, int indent) { return dump(hardware_json(hardware), indent); }
 
+std::string to_json(const Probe& probe, int indent) {
+  Json gpus = Json::array();
+  for (const Hardware& gpu : probe.gpus) gpus.push_back(hardware_json(gpu));
+  return dump(Json{{"schema", "advisor.probe/1"},
+                   {"cpu", hardware_json(probe.cpu)},
+                   {"cores", probe.cores},
+                   {"cpu_features", probe.cpu_features},
+                   {"gpus", std::move(gpus)},
+                   {"notes", probe.notes}},
+              indent);
+}
+
 std::string to_json(const Model& model, int indent) {
   const Json json = {{"id", model.id},
                      {"family", text_or_null(model.family)},

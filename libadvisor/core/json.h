@@ -15,6 +15,7 @@ namespace advisor {
 /// schema "advisor.recommendation/1", see interfaces in docs/. `indent` < 0 = one line.
 std::string to_json(const Recommendation& recommendation, int indent = 2);
 std::string to_json(const Hardware& hardware, int indent = 2);  ///< unknown rates are null
+std::string to_json(const Probe& probe, int indent = 2);        ///< schema "advisor.probe/1"
 std::string to_json(const Model& model, int indent = 2);        ///< unknown facts are null
 
 /// Only what was set, nested as in YAML; profile_from_json() reads it back.
