@@ -23,7 +23,7 @@ foreach(rule ${rule_files})
   list(APPEND copied_rules ${ADVISOR_SHARE}/rules/${name})
 endforeach()
 
-add_custom_target(advisor_knowledge ALL DEPENDS ${ADVISOR_SHARE}/advisor.db ${copied_rules})
+add_custom_target(advisor_database ALL DEPENDS ${ADVISOR_SHARE}/advisor.db ${copied_rules})
 
 install(FILES ${ADVISOR_SHARE}/advisor.db DESTINATION ${CMAKE_INSTALL_DATADIR}/advisor)
 if(rule_files)
