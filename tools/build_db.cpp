@@ -11,9 +11,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <set>
-#include <iterator>
 #include <vector>
 
 #include "core/error.h"
@@ -70,7 +70,8 @@ std::vector<Table> read_tables(const Sqlite& database) {
     Table table;
     table.name = names.text(0);
     std::map<std::string, std::pair<std::string, std::string>> references;
-    Statement keys = database.prepare("SELECT \"from\", \"table\", \"to\" FROM pragma_foreign_key_list('" + table.name + "')");
+    Statement keys =
+        database.prepare("SELECT \"from\", \"table\", \"to\" FROM pragma_foreign_key_list('" + table.name + "')");
     while (keys.step()) references[keys.text(0)] = {keys.text(1), keys.text(2)};
     Statement columns = database.prepare("SELECT name, type FROM pragma_table_info('" + table.name + "')");
     bool has_line = false;
@@ -97,7 +98,8 @@ std::vector<int> match_columns(const Table& table, const CsvTable& csv) {
       continue;
     }
     const auto found = std::find(csv.columns.begin(), csv.columns.end(), column.name);
-    if (found == csv.columns.end()) throw Error(ErrorCode::parse_error, csv.file + ":1: column " + column.name + " is missing");
+    if (found == csv.columns.end())
+      throw Error(ErrorCode::parse_error, csv.file + ":1: column " + column.name + " is missing");
     positions.push_back(static_cast<int>(found - csv.columns.begin()));
     extra.erase(column.name);
   }
@@ -180,7 +182,8 @@ class Loader {
       }
     }
     if (const auto failure = insert_.insert()) {
-      throw Error(ErrorCode::parse_error, failure->foreign_key ? unknown_id(row, positions, source) : plain(failure->message));
+      throw Error(ErrorCode::parse_error,
+                  failure->foreign_key ? unknown_id(row, positions, source) : plain(failure->message));
     }
   }
 
@@ -190,11 +193,13 @@ class Loader {
       const Column& column = table_.columns[i];
       if (column.references_table.empty()) continue;
       const std::string& id = positions[i] < 0 ? source : row.fields[static_cast<std::size_t>(positions[i])];
-      Statement found = database_.prepare("SELECT 1 FROM " + column.references_table + " WHERE " + column.references_column + " = ?");
+      Statement found =
+          database_.prepare("SELECT 1 FROM " + column.references_table + " WHERE " + column.references_column + " = ?");
       found.bind(1, id);
       if (id.empty() || found.step()) continue;
       std::string file = column.references_table;
-      if (file.ends_with("_names")) file = file.substr(0, file.size() - 6) + "s.csv or " + file.substr(0, file.size() - 6) + "_aliases";
+      if (file.ends_with("_names"))
+        file = file.substr(0, file.size() - 6) + "s.csv or " + file.substr(0, file.size() - 6) + "_aliases";
       return "column " + column.name + ": \"" + id + "\" is not in " + file + ".csv";
     }
     return "a reference to a row that does not exist";
@@ -251,7 +256,8 @@ void run_checks(const Sqlite& database, const fs::path& data) {
   int count = 0;
   while (auto query = database.prepare_next(rest)) {
     while (query->step()) {
-      if (++count <= 20) broken += (data / query->text(0)).string() + ":" + query->text(1) + ": " + query->text(2) + "\n";
+      if (++count <= 20)
+        broken += (data / query->text(0)).string() + ":" + query->text(1) + ": " + query->text(2) + "\n";
     }
   }
   if (count > 20) broken += "and " + std::to_string(count - 20) + " more\n";

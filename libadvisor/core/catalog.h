@@ -25,6 +25,9 @@ struct Model {
   std::string commercial_use;  ///< yes, no, conditional, empty
   std::string released;        ///< YYYY-MM or empty
   std::string url, locator;
+  std::optional<std::int64_t> moe_intermediate{}, shared_expert_intermediate{};
+  std::string params_source{};  ///< stated, computed from geometry, model name (nominal) ...
+  std::string notes{};
 };
 
 /// A compression technique the advice may name; `implemented` when libadvisor itself can execute it.
@@ -41,6 +44,8 @@ struct EngineSupport {
   std::string engine, format, generation;
   std::string supported;  ///< yes, no, emulated
   std::string source, locator;
+  std::string scheme{};            ///< W4A16, Q4_K_M ...: a prefix of the schemes that are meant
+  std::string published_format{};  ///< as the engine's documentation calls it
 };
 
 struct Price {
@@ -50,11 +55,17 @@ struct Price {
   std::string pricing, as_of, url, locator;
 };
 
+struct ApiPrice {
+  std::string model, provider;
+  double usd_per_million_input = 0, usd_per_million_output = 0;
+  std::string as_of, url, locator;
+};
+
 /// A compressed checkpoint that somebody already published.
 struct PublishedCheckpoint {
   std::string model, checkpoint, technique, scheme, format, publisher;
   bool official = false;
   std::string url, locator;
-};
+};  // scheme: one, several joined by ';', or "unspecified"; none was tested for existence
 
 }  // namespace advisor

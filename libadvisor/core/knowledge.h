@@ -15,10 +15,16 @@ namespace advisor {
 /// A task or task type and the family whose measurements speak for it (data/tasks.csv).
 struct Task {
   std::string id;                ///< "mmlu", "closed_book_qa", ...
-  std::string kind;              ///< "benchmark" or "type"
+  std::string kind;              ///< "benchmark", "type" or "average" (over several benchmarks)
   std::string family;            ///< data/families.csv
   std::optional<double> chance;  ///< accuracy of guessing, fraction of 1
   bool knowledge_intensive = false;
+  std::string benchmark{};  ///< of a type: the benchmark that stands for it unless the profile names one
+};
+
+/// A family of tasks; where it has no measurements of its own, those of `parent` are the nearest.
+struct Family {
+  std::string id, title, parent;
 };
 
 struct Knowledge {
@@ -34,6 +40,8 @@ struct Knowledge {
   std::vector<SpeedMeasurement> speed;
   std::vector<Score> scores;
   std::vector<RuleSource> rules;
+  std::vector<Family> families;
+  std::vector<ApiPrice> api_prices;
   std::string digest;  ///< of the database content and the rules
 };
 

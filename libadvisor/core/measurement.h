@@ -29,8 +29,12 @@ struct QualityMeasurement {
   std::string calibration;
   std::string task, family, metric;
   bool higher_is_better = true;
-  double baseline = 0, value = 0;  ///< scale of the source (see data/README.md)
+  double baseline = 0, value = 0;  ///< fractions of 1 where metric_kind says proportion, error_rate, similarity, retained
   std::string url, locator;
+  std::string metric_kind{};         ///< data/metrics.csv: proportion, perplexity, loss, divergence, points ...
+  std::string sparsity_of{};         ///< what `sparsity` is a share of: weights, activations, rank, visual_tokens ...
+  std::string baseline_precision{};  ///< as published
+  std::string suspect{};             ///< why the row is not to be used; empty = nothing against it
 };
 
 struct SpeedMeasurement {
@@ -45,15 +49,20 @@ struct SpeedMeasurement {
   std::string parallelism;
   std::optional<std::int64_t> input_tokens, output_tokens, concurrency;
   std::string metric;  ///< decode_tok_s, prefill_tok_s, ttft_ms, tpot_ms, memory_gb ...
-  double value = 0;
+  double value = 0;    ///< in the unit that the metric names
   std::string url, locator;
+  std::string load{};     ///< as published: "1", "10 req/s", "offline 100 req"; concurrency is set only where stated
+  std::string suspect{};  ///< why the row is not to be used; empty = nothing against it
 };
 
 /// A published score of an uncompressed model. Compare only within one harness and mode.
 struct Score {
   std::string model, task, family, metric, shots, mode, harness;
-  double value = 0;
+  double value = 0;  ///< fraction of 1 where metric_kind says proportion, error_rate, similarity
   std::string url, locator;
+  std::string metric_kind{};  ///< data/metrics.csv
+  bool closed = false;        ///< of a model that is had through an API only
+  std::string suspect{};      ///< why the row is not to be used; empty = nothing against it
 };
 
 /// How an estimate came about, best first.

@@ -27,9 +27,9 @@ std::optional<SqliteFailure> Statement::insert() {
   sqlite3* database = sqlite3_db_handle(statement_.get());
   std::optional<SqliteFailure> failure;
   if (result != SQLITE_DONE) {
-    failure = SqliteFailure{result == SQLITE_CONSTRAINT,
-                            sqlite3_extended_errcode(database) == SQLITE_CONSTRAINT_FOREIGNKEY,
-                            sqlite3_errmsg(database)};
+    failure =
+        SqliteFailure{result == SQLITE_CONSTRAINT, sqlite3_extended_errcode(database) == SQLITE_CONSTRAINT_FOREIGNKEY,
+                      sqlite3_errmsg(database)};
   }
   sqlite3_reset(statement_.get());
   if (failure && !failure->constraint) throw Error(ErrorCode::io_error, "database: " + failure->message);

@@ -1,0 +1,21 @@
+// advisor.db -> Knowledge. The database is made by tools/build_db from data/; units leave their prefixes here: bytes,
+// bytes and operations per second, parameters, fractions of 1. It knows no rules and decides nothing.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "core/knowledge.h"
+
+namespace advisor {
+
+/// Everything but `rules`. Ids are those of the catalogs; a measurement whose model or hardware is in no catalog keeps
+/// the published name of the model and an empty hardware. Superseded rows are left out, suspect ones marked.
+/// Throws not_found (no such file), parse_error (not such a database), unsupported (another layout).
+Knowledge load_knowledge(const std::filesystem::path& database);
+
+/// A scheme as variant.h reads it ("W4A16-g128", "Q4_K_M", "W8A8-fp8") from what a table says of a measurement, or
+/// `format` itself where that cannot be told.
+std::string scheme_of(const QualityMeasurement& row);
+
+}  // namespace advisor
