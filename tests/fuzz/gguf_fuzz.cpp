@@ -1,0 +1,38 @@
+// Any bytes: the header parser and the readers of metadata either succeed or throw advisor::Error. What parses must
+// survive being written and parsed again.
+#include <cstring>
+
+#include "checkpoint/gguf.h"
+#include "core/error.h"
+
+using namespace advisor;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const gguf::ReadAt read = [data](std::int64_t offset, std::span<std::byte> out) {
+    std::memcpy(out.data(), data + offset, out.size());
+  };
+  gguf::Header header;
+  try {
+    header = gguf::parse_header(read, static_cast<std::int64_t>(size), "fuzz");
+  } catch (const Error&) {
+    return 0;
+  }
+  for (const gguf::TensorEntry& tensor : header.tensors) {
+    if (tensor.offset < 0 || tensor.bytes < 0 || tensor.offset + tensor.bytes > static_cast<std::int64_t>(size)) {
+      __builtin_trap();  // accepted although outside of the file
+    }
+  }
+  const std::vector<std::byte> again = gguf::write_header(header.metadata, {});
+  const gguf::Header reread = gguf::parse_header(
+      [&again](std::int64_t offset, std::span<std::byte> out) {
+        std::memcpy(out.data(), again.data() + offset, out.size());
+      },
+      static_cast<std::int64_t>(again.size()), "fuzz");
+  if (gguf::write_header(reread.metadata, {}) != again) __builtin_trap();
+  try {
+    gguf::to_config(header, "fuzz");
+    gguf::to_tokenizer(header, "fuzz");
+  } catch (const Error&) {
+  }
+  return 0;
+}
