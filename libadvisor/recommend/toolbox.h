@@ -1,0 +1,43 @@
+// Everything that one query needs and that does not change while it is asked again with another field: indexed
+// measurements, compiled rules, looked-up tables.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/knowledge.h"
+#include "core/profile.h"
+#include "estimate/quality.h"
+#include "estimate/throughput.h"
+#include "rules/rule_set.h"
+
+namespace advisor {
+
+struct Toolbox {
+  explicit Toolbox(const Knowledge& snapshot);
+  const Knowledge& knowledge;
+  QualityEstimator quality;
+  SpeedEstimator speed;
+  RuleSet rules;
+  std::map<std::string, const Technique*> techniques;
+  std::map<std::string, const Task*> tasks;
+  /// (engine, format, scheme family, generation) -> what the matrix says
+  const EngineSupport* support(const Variant& variant, const Device& device) const;
+};
+
+/// The question after every name is resolved and every default applied.
+struct Question {
+  Profile profile;
+  Hardware hardware;
+  const Model* model = nullptr;
+  Task task;
+  Yardstick yardstick;
+  std::optional<ScoreTable> table;
+  std::optional<Baseline> baseline;  ///< of the model in use
+  std::map<std::string, std::string> defaults;
+};
+
+}  // namespace advisor
