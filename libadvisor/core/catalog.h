@@ -41,10 +41,11 @@ struct Technique {
 
 /// What an engine loads on a hardware generation, from data/engine_support.csv.
 struct EngineSupport {
-  std::string engine, format, generation;
+  std::string engine;
+  std::string format;  ///< "compressed-tensors:W4A16", "gguf:Q4_K_M": file format and scheme, or the start of one
+  std::string generation;
   std::string supported;  ///< yes, no, emulated
   std::string source, locator;
-  std::string scheme{};            ///< W4A16, Q4_K_M ...: a prefix of the schemes that are meant
   std::string published_format{};  ///< as the engine's documentation calls it
 };
 

@@ -219,7 +219,9 @@ std::string format_quantity(double value, Dimension dimension) {
   }
   if (value == 0 && dimension == Dimension::seconds) return "0 s";
   if (best == nullptr) {
-    const std::string number = with_digits(value, 4);
+    // counts keep all digits: "131072 tokens", not "131100"
+    const bool whole = value == std::floor(value) && std::fabs(value) < 1e15;
+    const std::string number = whole ? format_number(value) : with_digits(value, 4);
     return dimension == Dimension::none ? number : number + " " + name(dimension);
   }
   return with_digits(divide(value, best->unit.factor), 4) + " " + std::string(best->spelling);

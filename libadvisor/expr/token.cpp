@@ -63,7 +63,8 @@ class Lexer {
       at_ += 2;
       while (is_digit(peek())) ++at_;
     }
-    std::string quantity = text_.substr(begin, at_ - begin) + unit();
+    std::string quantity = text_.substr(begin, at_ - begin);
+    quantity += unit();
     try {
       token.quantity = parse_quantity(quantity);
     } catch (const Error& error) {
@@ -103,7 +104,8 @@ class Lexer {
       if (peek() != '.' || !is_lower(peek(1))) break;
       token.text += text_[at_++];
     }
-    if (is_letter(peek())) fail_at(text_, where_, at_, "names are written in lower case");
+    if (is_letter(peek()) || (peek() == '.' && is_letter(peek(1))))
+      fail_at(text_, where_, at_, "names are written in lower case");
   }
 
   void quoted(Token& token, char quote) {

@@ -171,6 +171,9 @@ Facts collect(const Profile& profile, const Hardware& hardware, const Model& mod
   put(facts, "task.family", task.family);
   facts.set("task.knowledge_intensive", Value(task.knowledge_intensive));
   put(facts, "task.chance", task.chance);
+  // the ordinary case; a caller that found a published or retrained checkpoint says so
+  facts.set("plan.uses_published", Value(false));
+  facts.set("plan.retrained", Value(false));
   return facts;
 }
 

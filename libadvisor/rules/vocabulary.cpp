@@ -94,7 +94,6 @@ void add_looked_up(Vocabulary& names) {
   names.add(text("plan.action", "keep, compress, switch, compress_and_switch"));
   names.add(boolean("plan.uses_published", "a published checkpoint is taken, nothing is compressed here"));
   names.add(boolean("plan.retrained", "accuracy was recovered by training after pruning"));
-  names.add(boolean("plan.switches", "another model than the one in use"));
   names.add(text("engine.supports_format", "yes, no, emulated on this hardware; unknown when no source says"));
   names.add(text("engine.support_source", "where that stands"));
   names.add(number("memory.total", D::bytes, "needed over all devices"));
