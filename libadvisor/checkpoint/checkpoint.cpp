@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
+#include "checkpoint/compressed_tensors.h"
 #include "checkpoint/folder.h"
+#include "checkpoint/gguf.h"
 #include "checkpoint/json.h"
 #include "core/error.h"
-#if __has_include("checkpoint/gguf.h")
-#include "checkpoint/gguf.h"
-#define ADVISOR_HAS_GGUF 1
-#endif
 
 namespace advisor {
 namespace {
@@ -16,14 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t config_limit = 16 << 20;
-
-std::unique_ptr<Checkpoint> open_gguf_file([[maybe_unused]] const fs::path& path) {
-#ifdef ADVISOR_HAS_GGUF
-  return open_gguf(path);
-#else
-  throw Error(ErrorCode::unsupported, path.string() + ": GGUF files are not supported by this build");
-#endif
-}
 
 std::vector<fs::path> gguf_files(const fs::path& folder) {
   std::vector<fs::path> found;
@@ -37,7 +27,7 @@ std::unique_ptr<Checkpoint> open_folder(const fs::path& folder) {
   const fs::path config_path = folder / "config.json";
   if (!fs::exists(config_path)) {
     const auto found = gguf_files(folder);
-    if (found.size() == 1) return open_gguf_file(found.front());
+    if (found.size() == 1) return open_gguf(found.front());
     if (found.size() > 1) {
       throw Error(ErrorCode::not_found,
                   folder.string() + " holds " + std::to_string(found.size()) + " .gguf files; name the one to open");
@@ -49,6 +39,12 @@ std::unique_ptr<Checkpoint> open_folder(const fs::path& folder) {
   const std::string text = files::read_text(config_path, config_limit);
   ModelConfig config = parse_model_config(text, where);
   config.name = fs::weakly_canonical(folder).filename().string();
+  const json::Json root = json::parse(text, where);
+  if (const json::Json* quantization = json::find(root, "quantization_config")) {
+    if (!quantization->is_object())
+      throw Error(ErrorCode::parse_error, where + ": \"quantization_config\" must be an object");
+    return open_compressed_tensors(folder, std::move(config), quantization->dump());
+  }
   return open_dense(folder, std::move(config));
 }
 
@@ -75,7 +71,7 @@ std::unique_ptr<Checkpoint> open_checkpoint(const fs::path& path) {
   try {
     if (!fs::exists(path)) throw Error(ErrorCode::not_found, "there is no model at " + path.string());
     if (fs::is_directory(path)) return open_folder(path);
-    if (path.extension() == ".gguf") return open_gguf_file(path);
+    if (path.extension() == ".gguf") return open_gguf(path);
     throw Error(ErrorCode::unsupported,
                 path.string() + " is neither a folder nor a .gguf file; name the folder of the model");
   } catch (const fs::filesystem_error& e) {

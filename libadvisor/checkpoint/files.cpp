@@ -19,6 +19,11 @@ namespace {
               std::string("cannot ") + what + " " + path.string() + ": " + std::generic_category().message(error));
 }
 
+[[noreturn]] void fail_writing(const char* what, const std::filesystem::path& path, int error) {
+  throw Error(ErrorCode::io_error,
+              std::string("cannot ") + what + " " + path.string() + ": " + std::generic_category().message(error));
+}
+
 }  // namespace
 
 InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
@@ -68,6 +73,47 @@ std::string read_text(const std::filesystem::path& path, std::int64_t limit) {
   std::string text(static_cast<std::size_t>(file.size()), '\0');
   file.read(0, std::as_writable_bytes(std::span(text)));
   return text;
+}
+
+OutputFile::OutputFile(const std::filesystem::path& path, std::int64_t size) : path_(path) {
+  descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail_writing("create", path, errno);
+  const int error = size == 0 ? 0 : ::posix_fallocate(descriptor_, 0, size);
+  if (error != 0) {
+    ::close(descriptor_);
+    ::unlink(path.c_str());
+    fail_writing(("reserve " + std::to_string(size) + " bytes for").c_str(), path, error);
+  }
+}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+void OutputFile::write(std::int64_t offset, std::span<const std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail_writing("write", path_, n < 0 ? errno : EIO);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += n;
+  }
+}
+
+void OutputFile::close() {
+  if (::fsync(descriptor_) != 0) fail_writing("write", path_, errno);
+  if (::close(std::exchange(descriptor_, -1)) != 0) fail_writing("write", path_, errno);
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) fail_writing("open", folder, errno);
+  const int error = ::fsync(descriptor) != 0 ? errno : 0;
+  ::close(descriptor);
+  if (error != 0 && error != EINVAL) fail_writing("write", folder, error);  // EINVAL: nothing to flush on this system
 }
 
 }  // namespace advisor::files

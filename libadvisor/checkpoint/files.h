@@ -35,4 +35,26 @@ class InputFile {
   std::int64_t size_ = 0;
 };
 
+/// A new file of known size, written in any order from any thread; gaps read as zero. Takes all its space at once, so
+/// that a full disk is found before the work and not at 80 %.
+class OutputFile {
+ public:
+  OutputFile(const std::filesystem::path& path, std::int64_t size);  ///< throws io_error; leaves no file behind then
+  ~OutputFile();
+  OutputFile(OutputFile&& other) noexcept;
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  OutputFile& operator=(OutputFile&&) = delete;
+
+  void write(std::int64_t offset, std::span<const std::byte> bytes) const;
+  void close();  ///< flushes to the device first
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+/// Flushes the names in a folder to the device.
+void sync_folder(const std::filesystem::path& folder);
+
 }  // namespace advisor::files

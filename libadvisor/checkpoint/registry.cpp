@@ -1,0 +1,27 @@
+// The explicit list of output formats: a format is one file in formats/ and one line here.
+#include <array>
+
+#include "checkpoint/format.h"
+#include "core/error.h"
+
+namespace advisor {
+
+extern const FormatImpl compressed_tensors_format;
+extern const FormatImpl gguf_format;
+extern const FormatImpl safetensors_format;
+
+std::span<const FormatImpl* const> formats() {
+  static constexpr std::array<const FormatImpl*, 3> list{&compressed_tensors_format, &gguf_format, &safetensors_format};
+  return list;
+}
+
+const FormatImpl& find_format(std::string_view id) {
+  std::string known;
+  for (const FormatImpl* format : formats()) {
+    if (format->id == id) return *format;
+    known += (known.empty() ? "" : ", ") + std::string(format->id);
+  }
+  throw Error(ErrorCode::not_found, "there is no output format '" + std::string(id) + "'; choose one of " + known);
+}
+
+}  // namespace advisor
