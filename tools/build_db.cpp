@@ -1,4 +1,5 @@
-// build_db <data folder> <out.db>: CSV files and SQL to the database that libadvisor reads.
+// build_db <data folder> <out.db> [<unjoined.csv>]: CSV files and SQL to the database that libadvisor reads; with the
+// third argument also the report of the rows that join no catalog (data/unjoined.csv).
 //
 // data/schema.sql is the only description of the files: each table it creates is filled from the file of that name, and
 // a value is refused for what the schema says of its column. Every refusal names file, line and column. After loading,
@@ -290,6 +291,19 @@ void build(const fs::path& data, const fs::path& out) {
   database.execute("COMMIT");
 }
 
+void write_report(const Sqlite& database, const fs::path& path) {
+  std::ofstream file(path, std::ios::binary);
+  Statement rows = database.prepare("SELECT * FROM unjoined");
+  for (int i = 0; i < rows.columns(); ++i) file << (i == 0 ? "" : ",") << csv_field(rows.column_name(i));
+  file << "\n";
+  while (rows.step()) {
+    for (int i = 0; i < rows.columns(); ++i) file << (i == 0 ? "" : ",") << csv_field(rows.text(i));
+    file << "\n";
+  }
+  file.close();
+  if (!file) throw Error(ErrorCode::io_error, path.string() + ": cannot be written");
+}
+
 void build_whole(const fs::path& data, const fs::path& out) {
   const fs::path partial = out.string() + ".partial";
   fs::remove(partial);
@@ -307,12 +321,13 @@ void build_whole(const fs::path& data, const fs::path& out) {
 }  // namespace advisor
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::cerr << "usage: build_db <data folder> <out.db>\n";
+  if (argc != 3 && argc != 4) {
+    std::cerr << "usage: build_db <data folder> <out.db> [<unjoined.csv>]\n";
     return 2;
   }
   try {
     advisor::build_whole(argv[1], argv[2]);
+    if (argc == 4) advisor::write_report(advisor::Sqlite::open_read_only(argv[2]), argv[3]);
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return 1;

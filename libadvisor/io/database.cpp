@@ -152,16 +152,17 @@ void read_catalogs(const Sqlite& database, Knowledge& knowledge) {
         t.implemented = row.yes();
         t.source = row.text();
       });
-  knowledge.engine_support = read_all<EngineSupport>(
-      database,
-      "SELECT engine, format, generation, supported, source, locator, scheme, published_format FROM support_rows"
-      " ORDER BY engine, format, scheme, generation, line",
-      [](Row& row, EngineSupport& s) {
-        for (auto* text : {&s.engine, &s.format, &s.generation, &s.supported, &s.source, &s.locator, &s.scheme,
-                           &s.published_format}) {
-          *text = row.text();
-        }
-      });
+  knowledge.engine_support =
+      read_all<EngineSupport>(database,
+                              "SELECT engine, format || ':' || scheme, generation, supported, source, locator, "
+                              "published_format FROM support_rows"
+                              " ORDER BY engine, format, scheme, generation, line",
+                              [](Row& row, EngineSupport& s) {
+                                for (auto* text : {&s.engine, &s.format, &s.generation, &s.supported, &s.source,
+                                                   &s.locator, &s.published_format}) {
+                                  *text = row.text();
+                                }
+                              });
   knowledge.prices =
       read_all<Price>(database,
                       "SELECT provider, sku, h.hardware, count, usd_per_hour, pricing, as_of, url, locator"
