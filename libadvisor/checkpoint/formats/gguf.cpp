@@ -9,14 +9,9 @@
 // That is llama-quantize's default for these types but for the head; its --pure would quantize the head to T as well.
 #include "checkpoint/gguf.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <atomic>
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
-#include <utility>
 
 #include "checkpoint/files.h"
 #include "checkpoint/format.h"
@@ -31,6 +26,7 @@ namespace {
 
 using kernels::BlockType;
 
+constexpr std::int64_t max_elements = std::int64_t{1} << 46;
 constexpr std::int64_t max_template = 16 << 20;  // bytes of tokenizer_config.json
 
 /// Buffers of old checkpoints that every reader computes itself.
@@ -70,6 +66,7 @@ std::optional<std::string> refuses(const OutputPlan& plan) {
     if (is_dropped(tensor.name)) continue;
     if (!gguf::to_gguf_name(tensor.name)) return "GGUF has no name for tensor '" + tensor.name + "'";
     if (tensor.shape.empty() || tensor.shape.size() > 2) return "tensor '" + tensor.name + "' is no vector or matrix";
+    if (element_count(tensor.shape) > max_elements) return "tensor '" + tensor.name + "' is too large for any file";
     const std::int64_t head_dim = gguf::row_order(tensor.name, plan.config).head_dim;
     if (head_dim != 0 && tensor.shape[0] % head_dim != 0) {
       return "tensor '" + tensor.name + "' has rows that are no multiple of the head dimension";
@@ -133,52 +130,11 @@ std::string file_name(const OutputPlan& plan) {
   return name + "-" + std::string(kernels::layout_of(*kernels::block_type_named(plan.type)).name) + ".gguf";
 }
 
-/// A file of known size, written in any order; gaps are zero. Takes all its space at once, so that a full disk is found
-/// before the work and not at 80 %.
-class OutputFile {
- public:
-  OutputFile(std::filesystem::path path, std::int64_t size) : path_(std::move(path)) {
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor_ < 0) fail("create", errno);
-    if (const int error = ::posix_fallocate(descriptor_, 0, size); error != 0) {
-      ::close(descriptor_);
-      fail("reserve space for", error);
-    }
-  }
-  ~OutputFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
-
-  void write(std::int64_t offset, std::span<const std::byte> bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) fail("write", n < 0 ? errno : EIO);
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-      offset += n;
-    }
-  }
-  void close() {
-    if (::fsync(descriptor_) != 0) fail("write", errno);
-    if (::close(std::exchange(descriptor_, -1)) != 0) fail("write", errno);
-  }
-
- private:
-  [[noreturn]] void fail(const char* what, int error) const {
-    throw Error(ErrorCode::io_error,
-                std::string("cannot ") + what + " " + path_.string() + ": " + std::generic_category().message(error));
-  }
-
-  std::filesystem::path path_;
-  int descriptor_ = -1;
-};
-
 class GgufWriter final : public FormatWriter {
  public:
   GgufWriter(const OutputPlan& plan, const std::filesystem::path& folder)
       : plan_(plan),
+        folder_(folder),
         layout_(lay_out(plan)),
         file_(folder / file_name(plan), layout_.size),
         rows_written_(plan.tensors.size()) {
@@ -220,6 +176,7 @@ class GgufWriter final : public FormatWriter {
       }
     }
     file_.close();
+    files::sync_folder(folder_);
   }
 
  private:
@@ -245,8 +202,9 @@ class GgufWriter final : public FormatWriter {
   }
 
   OutputPlan plan_;
+  std::filesystem::path folder_;
   Layout layout_;
-  OutputFile file_;
+  files::OutputFile file_;
   std::vector<std::atomic<std::int64_t>> rows_written_;
 };
 
