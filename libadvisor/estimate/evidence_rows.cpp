@@ -9,37 +9,33 @@ namespace advisor {
 
 namespace {
 
-bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
-
-bool is_perplexity(const std::string& metric) { return contains(metric, "perplexity"); }
-
-/// Error rates count as accuracies of 1 - rate.
-bool is_error_rate(const std::string& metric) { return metric == "wer" || metric == "cer" || metric == "der"; }
-
+/// KLD, token agreement, rates of harm and rows against a retained 100 % measure something else than the task.
 bool comparable(const QualityMeasurement& row) {
-  static const char* const differences[] = {"kld",    "differs",       "same_top", "loss",
-                                            "attack", "hallucination", "bits_per"};
-  for (const auto* word : differences)
-    if (contains(row.metric, word)) return false;
-  return !contains(row.calibration, "SUSPECT") && !row.retrained && row.technique != "qat" && row.baseline > 0 &&
-         row.value >= 0 && row.kv_bits.value_or(16) >= 16;
+  const auto& kind = row.metric_kind;
+  if (kind != "proportion" && kind != "similarity" && kind != "error_rate" && kind != "retained" &&
+      kind != "perplexity")
+    return false;
+  if (row.metric == "same_top_token" || row.metric == "top_token_differs_rate" || row.metric == "attack_success_rate")
+    return false;
+  if (row.sparsity > 0 && !row.sparsity_of.empty() && row.sparsity_of != "weights") return false;
+  return row.suspect.empty() && !row.retrained && row.technique != "qat" && row.baseline > 0 && row.value >= 0 &&
+         row.kv_bits.value_or(16) >= 16;
 }
 
 std::optional<double> recovery(const QualityMeasurement& row, double chance) {
-  if (is_perplexity(row.metric)) {
+  if (row.metric_kind == "perplexity") {
     if (row.family != "language_modelling" || row.value <= 0) return std::nullopt;
     return row.baseline / row.value;
   }
-  const double scale = row.baseline > 1.5 ? 100 : 1;  // percent or fraction, by the uncompressed value
-  const double baseline = row.baseline / scale, value = row.value / scale;
-  if (is_error_rate(row.metric)) {
-    if (baseline >= 0.95) return std::nullopt;
-    return std::max(0.0, 1 - value) / (1 - baseline);
+  if (row.metric_kind == "error_rate") {  // counts as the accuracy 1 - rate
+    if (row.higher_is_better || row.baseline >= 0.95) return std::nullopt;
+    return std::max(0.0, 1 - row.value) / (1 - row.baseline);
   }
-  if (!row.higher_is_better || baseline > 1.0001) return std::nullopt;
+  if (!row.higher_is_better) return std::nullopt;
+  if (row.metric_kind != "proportion") return row.value / row.baseline;
   // Within five points of guessing the ratio is noise.
-  if (baseline - chance < 0.05) return std::nullopt;
-  return (value - chance) / (baseline - chance);
+  if (row.baseline - chance < 0.05) return std::nullopt;
+  return (row.value - chance) / (row.baseline - chance);
 }
 
 }  // namespace

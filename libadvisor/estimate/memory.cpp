@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "estimate/weights.h"
 
@@ -17,15 +18,18 @@ double kv_element_bytes(const std::string& kv) {
   return 2;
 }
 
-/// Share of layers with full attention where an architecture alternates it with a sliding window; the published
-/// configurations of these families. Unknown families count as all full: an upper bound.
+/// Share of layers with full attention; the catalog notes "8 of 48 layers use full attention". Where nobody says, all
+/// layers count as full: an upper bound.
 double full_attention_share(const Model& model) {
-  if (!model.sliding_window || model.attention.find("swa") == std::string::npos) return 1;
-  static const std::map<std::string, double> shares = {
-      {"gemma2", 1.0 / 2},  {"gemma3", 1.0 / 6},         {"gemma4", 1.0 / 6}, {"gpt_oss", 1.0 / 2}, {"llama4", 1.0 / 4},
-      {"exaone4", 1.0 / 4}, {"mimo_v2_flash", 9.0 / 48}, {"mistral", 0.0},    {"phi3", 0.0}};
-  const auto found = shares.find(model.architecture);
-  return found == shares.end() ? 1 : found->second;
+  if (!model.sliding_window) return 1;
+  const auto at = model.notes.find(" layers use full attention");
+  if (at == std::string::npos) return 1;
+  auto begin = model.notes.rfind(';', at);
+  begin = begin == std::string::npos ? 0 : begin + 1;
+  long long full = 0, all = 0;
+  if (std::sscanf(model.notes.c_str() + begin, "%lld of %lld", &full, &all) != 2 || all <= 0 || full < 0 || full > all)
+    return 1;
+  return static_cast<double>(full) / static_cast<double>(all);
 }
 
 /// Bytes per token and sequence at 16 bits for models whose geometry nobody states: regression of ln(bytes) on

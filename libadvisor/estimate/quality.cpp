@@ -18,16 +18,42 @@ struct Level {
   std::size_t needed;  ///< rows, else the next level is tried
   double distance;     ///< sd added, in units of the prior row spread
 };
-constexpr std::array<Level, 8> levels{{
+constexpr std::array<Level, 10> levels{{
     {"of this model, technique and task", 1, 0.0},
     {"of this model at the same bits", 2, 0.4},
     {"of models of similar size, same technique and task family", 4, 0.5},
     {"of models of similar size at the same bits, same task family", 4, 0.8},
     {"of models of other sizes, same technique and task family", 4, 0.8},
     {"of models of other sizes at the same bits, same task family", 4, 1.0},
-    {"of other task families, same technique", 4, 1.3},
-    {"of other task families at the same bits", 1, 1.6},
+    {"of related task families, same technique", 4, 1.1},
+    {"of related task families at the same bits", 4, 1.3},
+    {"of other task families, same technique", 4, 1.5},
+    {"of other task families at the same bits", 1, 1.8},
 }};
+
+/// Families of tasks form a tree (data/families.csv). Language modelling stands apart: perplexity hardly moves where
+/// knowledge is lost, so it speaks for itself only.
+enum class Kinship { none, distant, related, same };
+class FamilyTree {
+ public:
+  explicit FamilyTree(const Knowledge& knowledge) {
+    for (const auto& family : knowledge.families) parents_[family.id] = family.parent;
+  }
+  Kinship kinship(const std::string& a, const std::string& b) const {
+    if (a == b) return Kinship::same;
+    if (a == "language_modelling" || b == "language_modelling") return Kinship::none;
+    const auto parent_a = parent(a), parent_b = parent(b);
+    const bool siblings = parent_a == parent_b && !parent_a.empty() && parent_a != "general";
+    return parent_a == b || parent_b == a || siblings ? Kinship::related : Kinship::distant;
+  }
+
+ private:
+  std::string parent(const std::string& family) const {
+    const auto found = parents_.find(family);
+    return found == parents_.end() ? "" : found->second;
+  }
+  std::map<std::string, std::string> parents_;
+};
 
 /// Sizes within a factor of three count as similar.
 constexpr double similar = 1.0986122886681098;
@@ -53,23 +79,24 @@ struct Question {
   double ln_params;
   std::string technique, scheme;
   const Yardstick* yardstick;
+  const FamilyTree* families;
 };
-
-bool perplexity_family(const std::string& family) { return family == "language_modelling"; }
 
 /// nullopt: the row may not speak for the question at all.
 std::optional<std::size_t> level_of(const EvidenceRow& row, const Question& q) {
-  if (perplexity_family(row.family) != perplexity_family(q.yardstick->family)) return std::nullopt;
+  const auto kinship = q.families->kinship(row.family, q.yardstick->family);
+  if (kinship == Kinship::none) return std::nullopt;
   const bool model = row.model == *q.model;
   const bool technique = row.technique == q.technique;
-  const bool family = row.family == q.yardstick->family;
+  const bool family = kinship == Kinship::same;
   const bool task = q.yardstick->task.empty() ? family : row.task == q.yardstick->task;
   const bool size = row.ln_params != 0 && q.ln_params != 0 && std::abs(row.ln_params - q.ln_params) <= similar;
   if (model && technique && task) return 0;
   if (model && ((technique && family) || task)) return 1;
   if (family && size) return technique ? 2 : 3;
   if (family) return technique ? 4 : 5;
-  return technique ? 6 : 7;
+  if (kinship == Kinship::related) return technique ? 6 : 7;
+  return technique ? 8 : 9;
 }
 
 /// Recovery moved to the size asked for, and the uncertainty of moving it.
@@ -104,10 +131,11 @@ void winsorize(std::vector<Sample>& samples, double floor) {
 struct QualityEstimator::Index {
   std::map<EvidenceKey, std::vector<EvidenceRow>> rows;
   ScoreTables scores;
+  FamilyTree families;
 };
 
 QualityEstimator::QualityEstimator(const Knowledge& knowledge)
-    : index_(new Index{evidence_rows(knowledge), ScoreTables(knowledge)}) {}
+    : index_(new Index{evidence_rows(knowledge), ScoreTables(knowledge), FamilyTree(knowledge)}) {}
 QualityEstimator::~QualityEstimator() = default;
 
 std::optional<Retention> QualityEstimator::retention(const Model& model, const Variant& variant,
@@ -117,8 +145,12 @@ std::optional<Retention> QualityEstimator::retention(const Model& model, const V
   const auto key = evidence_key(variant);
   const auto found = index_->rows.find(key);
   if (found == index_->rows.end()) return std::nullopt;
-  const Question question{&model.id, model.params.value_or(0) > 0 ? std::log(*model.params) : 0,
-                          technique_class(variant.technique, variant.scheme), variant.scheme, &yardstick};
+  const Question question{&model.id,
+                          model.params.value_or(0) > 0 ? std::log(*model.params) : 0,
+                          technique_class(variant.technique, variant.scheme),
+                          variant.scheme,
+                          &yardstick,
+                          &index_->families};
   std::array<std::vector<const EvidenceRow*>, levels.size()> by_level;
   for (const auto& row : found->second)
     if (const auto level = level_of(row, question)) by_level[*level].push_back(&row);

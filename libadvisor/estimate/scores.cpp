@@ -12,37 +12,26 @@ namespace {
 constexpr double repeat_sd = 0.01;
 
 bool usable(const Score& score) {
-  static const char* const refused[] = {"perplexity", "wer", "cer", "rating", "elo", "index"};
-  for (const auto* word : refused)
-    if (score.metric.find(word) != std::string::npos) return false;
-  return score.value >= 0;
+  return (score.metric_kind == "proportion" || score.metric_kind == "similarity") && !score.closed &&
+         score.suspect.empty() && score.value >= 0 && score.value <= 1;
 }
-
-bool percent(const Score& score) { return score.metric.find("pct") != std::string::npos; }
 
 }  // namespace
 
 ScoreTables::ScoreTables(const Knowledge& knowledge) {
-  // A table without "pct" in its metric is in percent when any of its values is over 1.5.
-  std::map<Key, double> largest;
   std::map<Key, std::map<std::string, std::vector<const Score*>>> rows;
-  for (const auto& score : knowledge.scores) {
-    if (!usable(score)) continue;
-    const Key key{score.task, score.harness, score.mode};
-    if (!percent(score)) largest[key] = std::max(largest[key], score.value);
-    rows[key][score.model].push_back(&score);
-  }
+  for (const auto& score : knowledge.scores)
+    if (usable(score)) rows[Key{score.task, score.harness, score.mode}][score.model].push_back(&score);
   for (auto& [key, models] : rows) {
     auto& table = tables_[key];
     for (auto& [model, scores] : models) {
       // Several rows (numbers of shots, metrics) of one model: the middle one, so that no order can matter.
-      const auto value = [&](const Score* s) { return percent(*s) || largest[key] > 1.5 ? s->value / 100 : s->value; };
-      std::sort(scores.begin(), scores.end(), [&](const Score* a, const Score* b) {
-        return std::pair(value(a), a->url) < std::pair(value(b), b->url);
+      std::sort(scores.begin(), scores.end(), [](const Score* a, const Score* b) {
+        return std::tie(a->value, a->url, a->locator) < std::tie(b->value, b->url, b->locator);
       });
       const auto* middle = scores[scores.size() / 2];
-      const double spread = (value(scores.back()) - value(scores.front())) / 2;
-      table.models[model] = {value(middle), std::max(repeat_sd, spread), middle->url};
+      const double spread = (scores.back()->value - scores.front()->value) / 2;
+      table.models[model] = {middle->value, std::max(repeat_sd, spread), middle->url};
       table.family = middle->family;
     }
   }

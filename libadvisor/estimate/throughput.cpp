@@ -79,7 +79,7 @@ SpeedEstimator::SpeedEstimator(const Knowledge& knowledge) {
   });
   for (const auto* row : rows) {
     const auto device = devices.find(row->hardware);
-    if (device == devices.end() || row->value <= 0 || !row->weight_bits) continue;
+    if (device == devices.end() || row->value <= 0 || !row->weight_bits || !row->suspect.empty()) continue;
     Model model;
     if (const auto found = models.find(row->model); found != models.end()) model = *found->second;
     if (row->params) model.params = row->params;
@@ -100,7 +100,8 @@ void SpeedEstimator::add_row(const SpeedMeasurement& row, const Model& model, co
       cells[{engine, kind, bits}].push_back({std::log(efficiency), 1, row.source});
   };
   if (row.metric == "decode_tok_s") {
-    const auto concurrency = row.concurrency.value_or(1);
+    if (!row.concurrency) return;  // a load in requests per second or offline
+    const auto concurrency = *row.concurrency;
     exact_[{row.model, row.hardware, engine, bits}].push_back(
         {std::log(row.value), concurrency, row.hardware_count, row.source});
     // Dense single-stream rows on one device fit the roofline; mixtures have an efficiency of their own.
@@ -109,7 +110,7 @@ void SpeedEstimator::add_row(const SpeedMeasurement& row, const Model& model, co
     const double fixed = std::min(seconds_per_layer(engine, hardware) * layers_of(model), 0.8 * step);
     const double stored_bits = *row.weight_bits < 12 ? 1.1 * *row.weight_bits : *row.weight_bits;  // scales
     add(decode_, active * stored_bits / 8 / *device.bandwidth / (step - fixed));
-  } else if (row.metric == "prefill_tok_s" && row.concurrency.value_or(1) == 1 && row.hardware_count == 1 &&
+  } else if (row.metric == "prefill_tok_s" && row.concurrency == 1 && row.hardware_count == 1 &&
              row.input_tokens.value_or(0) >= 256) {
     if (const auto peak = peak_rate(device, "fp16")) add(prefill_, 2 * active * row.value / *peak);
   }

@@ -246,9 +246,7 @@ Facts facts_of(const Toolbox& tools, const Question& q, const Candidate& candida
   Facts facts = collect(q.profile, q.hardware, *candidate.model, candidate.variant, q.task);
   if (const auto technique = tools.techniques.find(candidate.variant.technique); technique != tools.techniques.end())
     set_technique(facts, *technique->second);
-  const bool switches = candidate.model != q.model;
   facts.set("plan.action", Value(candidate.action));
-  facts.set("plan.switches", Value(switches));
   facts.set("plan.retrained", Value(false));
   facts.set("plan.uses_published",
             Value(candidate.choice != nullptr && find_published(tools.knowledge, candidate.variant) != nullptr));

@@ -39,6 +39,17 @@ const Task& resolve_task(const Profile& profile, const Toolbox& tools) {
                                         did_you_mean(id, ids));
 }
 
+/// The benchmark that was named or that stands for the type; for a type any benchmark of the family on which the model
+/// in use is scored will do.
+std::optional<ScoreTable> score_table(const Toolbox& tools, const Question& q) {
+  const bool type = q.task.kind == "type";
+  const auto& id = q.model->id;
+  const auto named = tools.quality.choose_table(id, {type ? q.task.benchmark : q.task.id, q.task.family, 0});
+  if (!type || (named && tools.quality.baseline(id, *named))) return named;
+  const auto family = tools.quality.choose_table(id, {"", q.task.family, 0});
+  return family && (tools.quality.baseline(id, *family) || !named) ? family : named;
+}
+
 void check_hardware(const Hardware& hardware) {
   if (!(hardware.device.memory > 0))
     throw Error(ErrorCode::invalid_argument,
@@ -60,7 +71,7 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   q.defaults = applied_defaults(profile);
   const bool benchmark = q.task.kind != "type";
   q.yardstick = {benchmark ? q.task.id : "", q.task.family, q.task.chance.value_or(0)};
-  q.table = tools.quality.choose_table(q.model->id, q.yardstick);
+  q.table = score_table(tools, q);
   if (q.table) {
     q.baseline = tools.quality.baseline(q.model->id, *q.table);
     if (!benchmark) {
