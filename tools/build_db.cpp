@@ -199,8 +199,10 @@ class Loader {
       found.bind(1, id);
       if (id.empty() || found.step()) continue;
       std::string file = column.references_table;
-      if (file.ends_with("_names"))
-        file = file.substr(0, file.size() - 6) + "s.csv or " + file.substr(0, file.size() - 6) + "_aliases";
+      if (file.ends_with("_names")) {  // of x_names: the ids of x(s).csv and their aliases
+        const std::string one = file.substr(0, file.size() - std::string_view("_names").size());
+        file = one + (one == "hardware" ? "" : "s") + ".csv or " + one + "_aliases";
+      }
       return "column " + column.name + ": \"" + id + "\" is not in " + file + ".csv";
     }
     return "a reference to a row that does not exist";

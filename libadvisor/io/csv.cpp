@@ -26,9 +26,7 @@ class Reader {
     do {
       row.fields.push_back(peek() == '"' ? quoted() : bare());
     } while (take(','));
-    if (!at_end() && !take('\n')) {
-      if (!take('\r') || (!at_end() && !take('\n'))) fail("text after a closing quote; quote the whole field");
-    }
+    end_line();
     ++line_;
     return row;
   }
@@ -40,6 +38,12 @@ class Reader {
     if (at_end() || text_[at_] != c) return false;
     ++at_;
     return true;
+  }
+
+  void end_line() {
+    if (at_end() || take('\n')) return;
+    if (!take('\r')) fail("text after a closing quote; quote the whole field");
+    if (!at_end() && !take('\n')) fail("a carriage return inside a line; lines end in LF or CRLF");
   }
 
   std::string bare() {
