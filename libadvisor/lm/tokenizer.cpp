@@ -124,6 +124,9 @@ Tokenizer::Impl::Impl(const TokenizerData& data)
   if (data.model != "bpe") {
     refuse(ErrorCode::unsupported, "model \"" + data.model + "\" is not implemented; only byte-level BPE (\"bpe\") is");
   }
+  if (!data.normalizer.empty()) {
+    refuse(ErrorCode::unsupported, "normalizer \"" + data.normalizer + "\" is not implemented; only none at all is");
+  }
   if (data.tokens.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
     refuse(ErrorCode::parse_error, "more tokens than a 32-bit id can count");
   }

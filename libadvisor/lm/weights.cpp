@@ -43,6 +43,9 @@ void check_config(const Checkpoint& checkpoint, const Architecture& architecture
   if (c.head_dim % 2 != 0) {
     refuse(checkpoint, "rotary embedding needs an even head_dim, not " + std::to_string(c.head_dim));
   }
+  if (!c.rope_scaling.empty()) {
+    refuse(checkpoint, "rotary embedding scaled by \"" + c.rope_scaling + "\" is not implemented");
+  }
   if (c.activation != architecture.activation) {
     refuse(checkpoint, "activation \"" + c.activation + "\" is not implemented; \"" +
                            std::string(architecture.activation) + "\" is");
