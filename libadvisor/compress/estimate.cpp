@@ -1,6 +1,7 @@
 // How long a job will take, measured on its own first tile.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "compress/output.h"
 #include "compress/plan.h"
@@ -33,6 +34,9 @@ double estimate_seconds(const PreparedJob& job) {
   std::vector<float> tile(static_cast<std::size_t>(rows * matrix.cols));
   const double read = std::min(seconds_of([&] { job.source->read_rows(*tensor, 0, rows, tile); }),
                                seconds_of([&] { job.source->read_rows(*tensor, 0, rows, tile); }));
+  // A damaged tile is the job's to report, with the tensor's name; here it only has to be timed.
+  std::ranges::replace_if(
+      tile, [](float x) { return !std::isfinite(x); }, 0.0f);
   // Formats that encode by themselves do about the work of rounding to int4 in groups; so does verification's bound.
   const TechniqueImpl& technique = job.technique != nullptr ? *job.technique : rtn_technique;
   QuantScheme scheme = job.scheme.value_or(QuantScheme{4, true, 0, 16});

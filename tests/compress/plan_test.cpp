@@ -1,0 +1,128 @@
+#include "compress/plan.h"
+
+#include "compress/fixture.h"
+#include "gmock/gmock.h"
+
+namespace advisor {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::names_in;
+using testing::refusal;
+using testing::request;
+
+class Plan : public ::testing::Test {
+ protected:
+  testing::TempFolder temp_;
+  const std::filesystem::path model_ = testing::write_model(temp_ / "model");
+  CompressRequest basic(const std::string& scheme = "W4A16-g32") { return request(model_, temp_ / "out", scheme); }
+};
+
+TEST_F(Plan, SaysEverythingAndWritesNothing) {
+  CompressRequest r = basic();
+  r.recipe.steps[0].params["clip"] = "mse";
+  const CompressPlan plan = plan_compression(r);
+  EXPECT_EQ(plan.architecture, "LlamaForCausalLM");
+  EXPECT_EQ(plan.source_format, "safetensors");
+  EXPECT_EQ(plan.technique, "rtn");
+  EXPECT_EQ(plan.scheme, "W4A16-g32");
+  EXPECT_EQ(plan.params.at("clip"), "mse");
+  EXPECT_EQ(plan.params.at("range"), "full") << "defaults are shown";
+  EXPECT_EQ(plan.tensors, 20);
+  EXPECT_EQ(plan.quantized_tensors, 14);
+  ASSERT_EQ(plan.outputs.size(), 1u);
+  EXPECT_EQ(plan.outputs[0].folder, temp_ / "out") << "one format: the output folder itself";
+  EXPECT_EQ(plan.outputs[0].type, "bf16");
+  EXPECT_GT(plan.source_bytes, plan.output_bytes);
+  EXPECT_GT(plan.disk_free, plan.output_bytes);
+  EXPECT_GT(plan.peak_memory, 0);
+  EXPECT_GT(plan.seconds, 0);
+  EXPECT_THAT(names_in(temp_.path()), ElementsAre("model"));
+}
+
+TEST_F(Plan, SeveralFormatsGetAFolderEach) {
+  const CompressPlan plan = plan_compression(request(testing::tiny(), temp_ / "out", "W4A16-g64",
+                                                     {{"compressed-tensors", ""}, {"gguf", "Q8_0"}, {"gguf", "Q4_0"}}));
+  ASSERT_EQ(plan.outputs.size(), 3u);
+  EXPECT_EQ(plan.outputs[0].folder, temp_ / "out/compressed-tensors");
+  EXPECT_EQ(plan.outputs[1].folder, temp_ / "out/gguf-Q8_0");
+  EXPECT_EQ(plan.outputs[2].folder, temp_ / "out/gguf-Q4_0");
+  EXPECT_THAT(plan.notes, ::testing::Contains(HasSubstr("gguf Q8_0 quantizes in its own blocks")));
+}
+
+TEST_F(Plan, GgufAloneNeedsNoTechnique) {
+  CompressRequest r = request(testing::tiny(), temp_ / "out", "W4A16-g256", {{"gguf", "Q8_0"}});
+  const CompressPlan plan = plan_compression(r);  // 256 divides no matrix of this model, and need not
+  EXPECT_EQ(plan.technique, "none");
+  EXPECT_EQ(plan.quantized_tensors, 0);
+  EXPECT_THAT(plan.notes, ElementsAre(HasSubstr("own blocks")));
+  r.recipe.steps[0].params["clip"] = "perhaps";
+  refusal(ErrorCode::invalid_argument, [&] { plan_compression(r); });
+}
+
+TEST_F(Plan, AGroupThatDoesNotDivideNamesTensorAndWhatWorks) {
+  const std::string message = refusal(ErrorCode::invalid_argument, [&] { plan_compression(basic("W4A16-g128")); });
+  EXPECT_THAT(message, HasSubstr("model.layers.0.self_attn.q_proj.weight [64, 64]"));
+  EXPECT_THAT(message, HasSubstr("8, 16, 32, 64; -channel"));
+}
+
+TEST_F(Plan, RefusesRecipesItCannotRun) {
+  const auto refuse = [&](ErrorCode code, const std::function<void(CompressRequest&)>& edit) {
+    CompressRequest r = basic();
+    edit(r);
+    return refusal(code, [&] { plan_compression(r); });
+  };
+  using R = CompressRequest&;
+  refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps.clear(); });
+  refuse(ErrorCode::unsupported, [](R r) { r.recipe.steps.push_back(r.recipe.steps[0]); });
+  refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.formats.clear(); });
+  refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.formats.push_back(r.recipe.formats[0]); });
+  refuse(ErrorCode::not_found, [](R r) { r.recipe.formats[0].id = "onnx"; });
+  EXPECT_THAT(refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.formats[0].type = "Q4_0"; }),
+              HasSubstr("bf16, f16 or f32"));
+  refuse(ErrorCode::not_found, [](R r) { r.recipe.steps[0].technique = "magic"; });
+  refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps[0].scheme = "4 bits"; });
+  refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps[0].scheme = ""; });
+  refuse(ErrorCode::unsupported, [](R r) { r.recipe.steps[0].scheme = "W8A8-fp8"; });
+  refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps[0].params["damp"] = "1"; });
+  refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps[0].targets = {"re:nothing"}; });
+  refuse(ErrorCode::invalid_argument, [](R r) { r.threads = -1; });
+  refuse(ErrorCode::not_found, [](R r) { r.model = "/nowhere/at/all"; });
+  EXPECT_THAT(refuse(ErrorCode::invalid_argument,
+                     [](R r) {
+                       r.recipe.formats = {{"safetensors", ""}};
+                     }),
+              HasSubstr("would lose the scheme"));
+  refuse(ErrorCode::invalid_argument, [](R r) {
+    r.recipe.steps[0].technique = "none";
+    r.recipe.steps[0].params["clip"] = "mse";
+  });
+}
+
+TEST_F(Plan, AnArchitectureWithoutKnownLinearsNeedsNames) {
+  testing::ModelSpec spec;
+  spec.architecture = "NovelForCausalLM";
+  try {
+    plan_compression(request(testing::write_model(temp_ / "novel", spec), temp_ / "out"));
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("NovelForCausalLM"));
+  }
+}
+
+TEST_F(Plan, AnOutputIsNoSource) {
+  run_compression(basic(), {});
+  EXPECT_THAT(refusal(ErrorCode::unsupported, [&] { plan_compression(request(temp_ / "out", temp_ / "again")); }),
+              HasSubstr("compressed-tensors model"));
+}
+
+TEST_F(Plan, JsonHasEveryField) {
+  const std::string json = to_json(plan_compression(basic()));
+  for (const char* key : {"\"schema\": \"advisor.compression_plan/1\"", "\"technique\": \"rtn\"", "\"params\"",
+                          "\"outputs\"", "\"peak_memory\"", "\"disk_free\"", "\"seconds\"", "\"engines\""})
+    EXPECT_THAT(json, HasSubstr(key));
+}
+
+}  // namespace
+}  // namespace advisor
