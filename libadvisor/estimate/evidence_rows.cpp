@@ -17,6 +17,9 @@ bool comparable(const QualityMeasurement& row) {
     return false;
   if (row.metric == "same_top_token" || row.metric == "top_token_differs_rate" || row.metric == "attack_success_rate")
     return false;
+  // Methods that are not named, or several at once, say nothing about another one.
+  if (row.technique.starts_with("other") || row.technique == "joint") return false;
+  if (!row.weight_bits || (*row.weight_bits < 16 && !row.activation_bits)) return false;
   if (row.sparsity > 0 && !row.sparsity_of.empty() && row.sparsity_of != "weights") return false;
   return row.suspect.empty() && !row.retrained && row.technique != "qat" && row.baseline > 0 && row.value >= 0 &&
          row.kv_bits.value_or(16) >= 16;
@@ -59,7 +62,7 @@ std::map<EvidenceKey, std::vector<EvidenceRow>> evidence_rows(const Knowledge& k
     if (task.chance) chance[task.id] = *task.chance;
   std::map<EvidenceKey, std::vector<EvidenceRow>> index;
   for (const auto& row : knowledge.quality) {
-    if (!comparable(row) || !row.weight_bits) continue;
+    if (!comparable(row)) continue;
     const auto guess = chance.find(row.task);
     const auto kept = recovery(row, guess == chance.end() ? 0 : guess->second);
     if (!kept || !std::isfinite(*kept)) continue;

@@ -126,62 +126,78 @@ void winsorize(std::vector<Sample>& samples, double floor) {
   for (auto& s : samples) s.value = std::clamp(s.value, median - limit, median + limit);
 }
 
+Retention pool_level(const std::vector<const EvidenceRow*>& rows, std::size_t level, const PoolPrior& prior,
+                     const Question& question) {
+  std::vector<Sample> samples;
+  Retention result;
+  double shift = 0;
+  for (const auto* row : rows) {
+    const auto moved = move_size(*row, question.ln_params);
+    // A row with the very same scheme (group size, GGUF type) says twice as much as one at the same nominal bits.
+    samples.push_back({moved.value, row->scheme == question.scheme ? 2.0 : 1.0, row->source});
+    result.sources.push_back(row->source);
+    shift += moved.sd;
+  }
+  winsorize(samples, prior.within / 2);
+  const auto pooled = pool(samples, prior);
+  shift /= static_cast<double>(samples.size());
+  result.recovery = pooled->prediction.widened(std::hypot(levels[level].distance * prior.within, shift));
+  result.basis = level == 0 ? Basis::measured : Basis::transferred;
+  result.rows = pooled->rows;
+  result.how = std::to_string(pooled->rows) + (pooled->rows == 1 ? " measurement " : " measurements ") +
+               levels[level].what + " from " + std::to_string(pooled->sources) +
+               (pooled->sources == 1 ? " source" : " sources");
+  return result;
+}
+
 }  // namespace
 
 struct QualityEstimator::Index {
   std::map<EvidenceKey, std::vector<EvidenceRow>> rows;
   ScoreTables scores;
   FamilyTree families;
+  /// The nearest level that has enough rows.
+  std::optional<Retention> transfer(const EvidenceKey& key, const Question& question) const;
 };
 
 QualityEstimator::QualityEstimator(const Knowledge& knowledge)
     : index_(new Index{evidence_rows(knowledge), ScoreTables(knowledge), FamilyTree(knowledge)}) {}
 QualityEstimator::~QualityEstimator() = default;
 
+std::optional<Retention> QualityEstimator::Index::transfer(const EvidenceKey& key, const Question& question) const {
+  const auto found = rows.find(key);
+  if (found == rows.end()) return std::nullopt;
+  std::array<std::vector<const EvidenceRow*>, levels.size()> by_level;
+  for (const auto& row : found->second)
+    if (const auto level = level_of(row, question)) by_level[*level].push_back(&row);
+  for (std::size_t i = 0; i < levels.size(); ++i)
+    if (by_level[i].size() >= levels[i].needed) return pool_level(by_level[i], i, prior_for(key), question);
+  return std::nullopt;
+}
+
 std::optional<Retention> QualityEstimator::retention(const Model& model, const Variant& variant,
                                                      const Yardstick& yardstick) const {
   if (variant.technique == "none" && variant.sparsity == 0)
     return Retention{{1, 0, 30}, Basis::measured, 0, {}, "not compressed"};
-  const auto key = evidence_key(variant);
-  const auto found = index_->rows.find(key);
-  if (found == index_->rows.end()) return std::nullopt;
   const Question question{&model.id,
                           model.params.value_or(0) > 0 ? std::log(*model.params) : 0,
                           technique_class(variant.technique, variant.scheme),
                           variant.scheme,
                           &yardstick,
                           &index_->families};
-  std::array<std::vector<const EvidenceRow*>, levels.size()> by_level;
-  for (const auto& row : found->second)
-    if (const auto level = level_of(row, question)) by_level[*level].push_back(&row);
-
-  for (std::size_t i = 0; i < levels.size(); ++i) {
-    if (by_level[i].size() < levels[i].needed) continue;
-    const auto prior = prior_for(key);
-    std::vector<Sample> samples;
-    std::vector<std::string> sources;
-    double shift = 0;
-    for (const auto* row : by_level[i]) {
-      const auto moved = move_size(*row, question.ln_params);
-      // A row with the very same scheme (group size, GGUF type) says twice as much as one at the same nominal bits.
-      samples.push_back({moved.value, row->scheme == question.scheme ? 2.0 : 1.0, row->source});
-      sources.push_back(row->source);
-      shift += moved.sd;
-    }
-    winsorize(samples, prior.within / 2);
-    const auto pooled = pool(samples, prior);
-    shift /= static_cast<double>(samples.size());
-    Retention result;
-    result.recovery = pooled->prediction.widened(std::hypot(levels[i].distance * prior.within, shift));
-    result.basis = i == 0 ? Basis::measured : Basis::transferred;
-    result.rows = pooled->rows;
-    result.sources = std::move(sources);
-    result.how = std::to_string(pooled->rows) + (pooled->rows == 1 ? " measurement " : " measurements ") +
-                 levels[i].what + " from " + std::to_string(pooled->sources) +
-                 (pooled->sources == 1 ? " source" : " sources");
-    return result;
+  auto key = evidence_key(variant);
+  auto best = index_->transfer(key, question);
+  if ((best && best->basis == Basis::measured) || key.activation < 16 || key.sparsity > 0) return best;
+  // More bits keep no less: where 8 or 6 bits are rarely measured on a task, what 5 or 6 keep is a bound.
+  const int bits = key.weight;
+  for (key.weight = bits - 1; key.weight >= 5; --key.weight) {
+    auto fewer = index_->transfer(key, question);
+    if (!fewer || (best && fewer->recovery.quantile(0.05) <= best->recovery.quantile(0.05))) continue;
+    best = std::move(fewer);
+    best->basis = Basis::transferred;
+    best->how = "at least what " + std::to_string(key.weight) + " bits keep: " + best->how;
   }
-  return std::nullopt;
+  return best;
 }
 
 std::optional<ScoreTable> QualityEstimator::choose_table(const std::string& model, const Yardstick& yardstick) const {

@@ -237,7 +237,7 @@ const Finding* first_forbid(const Findings& findings) {
 
 void explain_quality(const Question& q, const QualityJudgement& quality, Option& option) {
   if (!option.quality) return;
-  option.evidence.push_back({"measurement", q.task.family, quality.how, option.quality->retention->sources});
+  option.evidence.push_back({"measurement", q.task.family, quality.how, {}});
 }
 
 }  // namespace
@@ -322,7 +322,7 @@ std::vector<const Model*> models_to_switch_to(const Toolbox& tools, const Questi
                                               std::vector<Rejection>& rejections) {
   constexpr std::size_t per_size = 3;
   std::vector<const Model*> chosen;
-  if (!q.table || engines.empty()) return chosen;
+  if (!q.table || engines.empty() || !q.profile.allow.switch_model) return chosen;
   std::map<std::string, const Model*> models;
   for (const auto& model : tools.knowledge.models) models[model.id] = &model;
   double threshold = q.profile.accuracy.min.value_or(0);
@@ -336,8 +336,7 @@ std::vector<const Model*> models_to_switch_to(const Toolbox& tools, const Questi
     auto candidate = as_published(*found->second, "switch", engines).front();
     const auto findings = tools.rules.apply(facts_of(tools, q, candidate), "variant");
     const auto* forbid = first_forbid(findings);
-    if (forbid != nullptr &&
-        (forbid->code == "modality" || forbid->code == "licence" || forbid->rule == "switch-not-allowed")) {
+    if (forbid != nullptr && (forbid->code == "modality" || forbid->code == "licence")) {
       candidate.variant.scheme = candidate.variant.engine = candidate.variant.format = "";
       rejections.push_back(rejection(candidate, forbid->code, forbid->rule, forbid->reason));
       continue;
