@@ -72,7 +72,8 @@ std::map<EvidenceKey, std::vector<EvidenceRow>> evidence_rows(const Knowledge& k
                           dense ? 0 : static_cast<int>(std::lround(row.sparsity * 20))};
     if (key.weight >= 16 && key.activation >= 16 && key.sparsity == 0) continue;  // nothing compressed but the cache
     index[key].push_back({*kept, row.params.value_or(0) > 0 ? std::log(*row.params) : 0, row.source, row.model,
-                          technique_class(row.technique, row.scheme), row.scheme, row.task, row.family, row.url});
+                          technique_class(row.technique, row.scheme), row.scheme, row.task, row.family, row.url,
+                          row.group_size == -1});
   }
   const auto content = [](const EvidenceRow& r) {
     return std::tie(r.source, r.model, r.technique, r.scheme, r.task, r.family, r.recovery, r.where);

@@ -15,7 +15,8 @@ struct EvidenceRow {
   double recovery = 0;
   double ln_params = 0;  ///< 0 when unknown
   std::string source, model, technique, scheme, task, family;
-  std::string where;  ///< url
+  std::string where;         ///< url
+  bool per_channel = false;  ///< one scale per output row; else in groups, or not said
 };
 
 /// Rows that can speak for each other at all: same nominal weight and activation bits, same kind of sparsity.

@@ -80,10 +80,13 @@ struct Question {
   std::string technique, scheme;
   const Yardstick* yardstick;
   const FamilyTree* families;
+  bool weight_only, per_channel;  ///< below 8 bits with 16-bit activations; one scale per output row
 };
 
 /// nullopt: the row may not speak for the question at all.
 std::optional<std::size_t> level_of(const EvidenceRow& row, const Question& q) {
+  // Four bits per channel lose several times as much as four bits in groups: they do not speak for each other.
+  if (q.weight_only && row.per_channel != q.per_channel) return std::nullopt;
   const auto kinship = q.families->kinship(row.family, q.yardstick->family);
   if (kinship == Kinship::none) return std::nullopt;
   const bool model = row.model == *q.model;
@@ -179,13 +182,15 @@ std::optional<Retention> QualityEstimator::retention(const Model& model, const V
                                                      const Yardstick& yardstick) const {
   if (variant.technique == "none" && variant.sparsity == 0)
     return Retention{{1, 0, 30}, Basis::measured, 0, {}, "not compressed"};
+  auto key = evidence_key(variant);
   const Question question{&model.id,
                           model.params.value_or(0) > 0 ? std::log(*model.params) : 0,
                           technique_class(variant.technique, variant.scheme),
                           variant.scheme,
                           &yardstick,
-                          &index_->families};
-  auto key = evidence_key(variant);
+                          &index_->families,
+                          key.activation >= 16 && key.weight < 8,
+                          variant.scheme.find("-channel") != std::string::npos};
   auto best = index_->transfer(key, question);
   if ((best && best->basis == Basis::measured) || key.activation < 16 || key.sparsity > 0) return best;
   // More bits keep no less: where 8 or 6 bits are rarely measured on a task, what 5 or 6 keep is a bound.

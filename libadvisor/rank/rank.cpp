@@ -44,7 +44,7 @@ std::string shown(double value, const std::string& objective) {
   char text[64];
   if (!std::isfinite(value)) return "unknown";
   if (objective == "quality") {
-    std::snprintf(text, sizeof text, "%.1f %%", 100 * value);
+    std::snprintf(text, sizeof text, "%.1f %% of the model in use", 100 * value);
   } else if (objective == "cost") {
     std::snprintf(text, sizeof text, "%.3g USD per million tokens", value);
   } else {
@@ -58,7 +58,7 @@ std::string comparison(const Judged& a, const Judged& b, const std::vector<std::
   std::string equal;
   for (const auto& objective : priority) {
     if (key_of(a, objective) != key_of(b, objective)) {
-      const std::string what = objective == "quality" ? "quality kept at least " : objective + " ";
+      const std::string what = objective == "quality" ? "quality at least " : objective + " ";
       return "ahead of #" + std::to_string(b.option.rank) + ": " + what + shown(value_of(a, objective), objective) +
              " against " + shown(value_of(b, objective), objective) + (equal.empty() ? "" : " at equal " + equal);
     }

@@ -13,7 +13,7 @@ namespace {
 
 struct Refused {
   Rejection rejection;
-  double excess;
+  double miss;
 };
 
 /// Rejections with the same cause for one model become one: all schemes named, the reason of the nearest miss.
@@ -31,7 +31,7 @@ std::vector<Rejection> grouped(const std::vector<Refused>& refused) {
   for (const auto& key : order) {
     const auto& members = groups[key];
     const auto* nearest = *std::min_element(members.begin(), members.end(),
-                                            [](const auto* a, const auto* b) { return a->excess < b->excess; });
+                                            [](const auto* a, const auto* b) { return a->miss < b->miss; });
     Rejection merged = nearest->rejection;
     std::vector<std::string> schemes, engines;
     const auto add = [](std::vector<std::string>& items, const std::string& item) {
@@ -100,7 +100,7 @@ Decision decide(const Toolbox& tools, const Question& q) {
     for (const auto& gap : judgement.gaps) add_gap(decision.gaps, gap);
     if (judgement.rejection) {
       decision.memory_killed |= judgement.rejection->code == "memory";
-      refused.push_back({std::move(*judgement.rejection), judgement.memory_excess});
+      refused.push_back({std::move(*judgement.rejection), judgement.miss});
     } else if (judgement.undecided) {
       undecided = true;
       add_gap(decision.gaps, *judgement.undecided);

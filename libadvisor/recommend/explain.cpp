@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <map>
+#include <set>
 #include <vector>
 
 #include "core/units.h"
@@ -12,7 +14,7 @@ namespace advisor {
 
 namespace {
 
-constexpr std::size_t width = 108, shown_options = 6, shown_rejections = 12, shown_gaps = 6;
+constexpr std::size_t width = 108, shown_options = 6, shown_gaps = 6;
 
 std::string bytes(double value) { return format_quantity(value, Dimension::bytes); }
 
@@ -123,20 +125,32 @@ void add_table(const Recommendation& r, std::string& out) {
     out += "  ... and " + std::to_string(r.options.size() - shown_options) + " more\n";
 }
 
+std::string subject(const Rejection& rejection) {
+  return rejection.action + " " + rejection.model + (rejection.scheme.empty() ? "" : " [" + rejection.scheme + "]") +
+         (rejection.engine.empty() ? "" : " on " + rejection.engine);
+}
+
+/// The model in use line by line; models to switch to by cause, with the first of each as the example.
 void add_rejections(const Recommendation& r, std::string& out) {
   out += "\nRejected\n";
-  std::size_t shown = 0;
+  const auto add = [&](const std::string& code, const std::string& text) {
+    out += "  " + wrap(cell(code, 9) + text, 11) + "\n";
+  };
+  std::map<std::string, std::vector<const Rejection*>> others;
   for (const auto& rejection : r.rejections) {
-    if (++shown > shown_rejections) break;
-    out += "  " +
-           wrap(cell(rejection.code, 9) + rejection.action + " " + rejection.model +
-                    (rejection.scheme.empty() ? "" : " [" + rejection.scheme + "]") +
-                    (rejection.engine.empty() ? "" : " on " + rejection.engine) + ": " + rejection.because,
-                11) +
-           "\n";
+    if (rejection.action == "switch" || rejection.action == "compress_and_switch")
+      others[rejection.code].push_back(&rejection);
+    else
+      add(rejection.code, subject(rejection) + ": " + rejection.because);
   }
-  if (r.rejections.size() > shown_rejections)
-    out += "  ... and " + std::to_string(r.rejections.size() - shown_rejections) + " more\n";
+  for (const auto& [code, rejections] : others) {
+    std::set<std::string> models;
+    for (const auto* rejection : rejections) models.insert(rejection->model);
+    const auto& example = *rejections.front();
+    const bool one = rejections.size() == 1;
+    add(code, (one ? "" : std::to_string(models.size()) + " other models, for example ") + subject(example) + ": " +
+                  example.because);
+  }
 }
 
 }  // namespace

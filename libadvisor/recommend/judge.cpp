@@ -272,7 +272,7 @@ Judgement judge(const Toolbox& tools, const Question& q, const Candidate& candid
     set_memory(facts, *memory);
     option.memory = *memory;
     judged.chances.memory = memory_distribution(*memory).probability_below(memory->available);
-    result.memory_excess = memory->available > 0 ? memory->total / memory->available : 1e300;
+    result.miss = memory->available > 0 ? memory->total / memory->available : 1e300;
   }
   const auto quality = judge_quality(tools, q, candidate);
   set_quality(facts, quality);
@@ -293,6 +293,7 @@ Judgement judge(const Toolbox& tools, const Question& q, const Candidate& candid
   const auto missing_speed = judge_speed(tools, q, candidate, judged);
   if (const auto failed = failed_limits(judged.chances, q.profile.confidence); !failed.empty()) {
     result.rejection = limit_rejection(q, candidate, judged, failed.front());
+    if (failed.front().limit != "memory") result.miss = 1 - failed.front().probability;
     return result;
   }
   for (const auto& unknown : findings.unknowns)

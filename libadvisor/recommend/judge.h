@@ -16,7 +16,7 @@ struct Judgement {
   std::optional<Rejection> rejection;
   std::optional<Gap> undecided;  ///< meets all that is known, but a limit cannot be judged
   std::vector<Gap> gaps;         ///< facts that rules or estimates miss
-  double memory_excess = 0;      ///< needed / available, for the nearest miss
+  double miss = 0;               ///< how far a rejected one is off: needed / available memory, or improbability
 };
 
 /// Facts of a candidate, before anything is estimated.
