@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
