@@ -129,12 +129,14 @@ CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
   job.plan.seconds = estimate_seconds(job);
   PartialFolder partial(job.out);
 
+  CompressReport report;
   Fingerprints fingerprints;
   {
+    const auto stage = Clock::now();
     Meter meter(progress, "compress", job.plan.source_bytes);
     fingerprints = Compressor(job, partial.path()).run(meter);
+    report.compress_seconds = seconds_since(stage);
   }
-  CompressReport report;
   Meter meter(progress, "verify", job.plan.source_bytes * static_cast<std::int64_t>(job.outputs.size()));
   for (std::size_t i = 0; i < job.outputs.size(); ++i) {
     const auto folder = partial.path() / job.outputs[i].subfolder;
@@ -142,13 +144,17 @@ CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
     output.format = job.plan.outputs[i].format;
     output.type = job.plan.outputs[i].type;
     output.folder = job.plan.outputs[i].folder;
+    auto stage = Clock::now();
     output.tensors = verify_output(job, i, folder, fingerprints[i], [&](const Tile& tile) {
       meter.advance(job.source->tensors()[tile.tensor].name, tile.source_bytes);
     });
+    report.verify_seconds += seconds_since(stage);
     for (const TensorReport& tensor : output.tensors)
       output.worst_relative_error = std::max(output.worst_relative_error, tensor.relative_error);
     output.bytes = folder_bytes(folder);
+    stage = Clock::now();
     output.sha256 = weights_sha256(folder);
+    report.digest_seconds += seconds_since(stage);
     report.outputs.push_back(std::move(output));
   }
   report.plan = std::move(job.plan);

@@ -67,7 +67,8 @@ struct CompressReport {
   };
   std::vector<Output> outputs;
   double seconds = 0;
-  std::int64_t peak_memory = 0;  ///< VmHWM of the process
+  double compress_seconds = 0, verify_seconds = 0, digest_seconds = 0;  ///< the parts of it that grow with the model
+  std::int64_t peak_memory = 0;                                         ///< VmHWM of the process
   int threads = 0;
   std::string version;
 };
