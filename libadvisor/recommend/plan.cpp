@@ -6,24 +6,13 @@ namespace advisor {
 
 namespace {
 
-/// The block type of a GGUF file is a rounding of its own: groups of 32, symmetric or with a minimum.
-std::string scheme_of_gguf(const std::string& type) {
-  if (type == "Q8_0") return "W8A16-g32";
-  return type == "Q4_0" ? "W4A16-g32" : "W4A16-g32-asym";
-}
-
-Recipe convert_recipe() {
+/// GGUF files round in their own blocks, so that technique and scheme of a step do not apply to them.
+Recipe recipe_of(const std::string& technique, const std::string& scheme, const std::string& format,
+                 const std::string& gguf_type) {
   RecipeStep step;
-  step.technique = "none";
-  step.scheme = "W16A16";
-  return {{step}, {{"gguf", "F16"}}};
-}
-
-Recipe recipe_of(const SchemeChoice& choice) {
-  RecipeStep step;
-  step.technique = choice.technique;
-  step.scheme = choice.gguf_type.empty() ? choice.scheme : scheme_of_gguf(choice.gguf_type);
-  return {{step}, {{choice.format, choice.gguf_type}}};
+  step.technique = gguf_type.empty() ? technique : "none";
+  step.scheme = gguf_type.empty() ? scheme : "";
+  return {{step}, {{format, gguf_type}}};
 }
 
 std::string launch_step(const Option& option) {
@@ -53,11 +42,12 @@ void add_plan(const Toolbox& tools, const Question& question, const Candidate& c
   }
   if (candidate.choice == nullptr) {
     if (candidate.variant.format == "gguf" && candidate.variant.scheme == "F16") {
-      option.recipe = convert_recipe();
+      option.recipe = recipe_of("none", "", "gguf", "F16");
       option.steps.push_back("convert " + model + " to GGUF F16 (advisor compress with the recipe)");
     }
   } else if (candidate.choice->executable) {
-    option.recipe = recipe_of(*candidate.choice);
+    const auto& choice = *candidate.choice;
+    option.recipe = recipe_of(choice.technique, choice.scheme, choice.format, choice.gguf_type);
     option.steps.push_back("compress " + model + " to " + candidate.variant.scheme + " (" + candidate.variant.format +
                            ") with advisor compress and the recipe");
   } else if (!option.published_checkpoint) {
