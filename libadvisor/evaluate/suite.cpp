@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "core/error.h"
 
@@ -18,12 +18,11 @@ std::string read_file(const std::filesystem::path& file) {
     throw Error(ErrorCode::not_found, file.string() + ": no such file; check the path");
   }
   std::ifstream in(file, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  if (!in || !out) {
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!in) {
     throw Error(ErrorCode::io_error, file.string() + ": cannot be read; check its permissions");
   }
-  return std::move(out).str();
+  return text;
 }
 
 [[noreturn]] void refuse(const std::string& source, std::int64_t line, const std::string& what) {
