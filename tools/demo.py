@@ -26,15 +26,17 @@ def heading(text):
 
 
 def paragraph(text, indent="  "):
-    print(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent))
+    print(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  "))
 
 
 def advisor(*arguments, ok=(0,)):
-    """Runs the command and returns what it printed; its progress stays on the screen."""
-    done = subprocess.run([ADVISOR, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    """Runs the command and returns what it printed. Its progress is for people: shown on a terminal only."""
+    command = [ADVISOR, *arguments]
+    screen = None if sys.stderr.isatty() else subprocess.PIPE
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=screen, text=True, check=False)
     if done.returncode not in ok:
-        print(done.stdout, end="")
-        sys.exit(f"demo: '{' '.join([ADVISOR, *arguments])}' ended with status {done.returncode}")
+        print(done.stdout, done.stderr or "", sep="", end="")
+        sys.exit(f"demo: '{' '.join(command)}' ended with status {done.returncode}")
     return done.stdout
 
 
@@ -47,11 +49,11 @@ def advisor_json(name, *arguments, ok=(0,)):
 
 
 def size(count):
-    """Bytes for people: 1.48 MB (decimal, as files are sold)."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
+    """Bytes for people: 1.13 MiB."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.2f} {unit}"
-        count /= 1000
+        count /= 1024
 
 
 def interval(value, low, high, digits, scale=1.0, unit=""):
@@ -68,29 +70,32 @@ def print_table(rows):
 
 def explain(answer):
     """Verdict, reason and what else was considered, in plain words."""
-    words = {"keep": "Keep the model as it is.", "compress": "Compress the model.", "switch": "Use another model.",
-             "compress_and_switch": "Use another model, compressed."}
-    heading("Verdict")
-    print(f"  {words.get(answer['verdict'], answer['verdict'])}")
+    words = {"keep": "KEEP the model as it is", "compress": "COMPRESS the model", "switch": "SWITCH to another model",
+             "compress_and_switch": "SWITCH to another model and compress it"}
     best = answer["options"][0]
-    print(f"  {best['technique']} to {best['scheme']}, written as {best['format']}, to run with {best['engine']}")
-    for item in best["evidence"]:
-        reason = item.get("text") or item.get("because")
-        if reason:
-            paragraph(f"- {reason}")
-    if best.get("decided_by"):
-        paragraph(f"- {best['decided_by']}")
-    rejections = answer["rejections"]
-    if rejections:
-        print(f"\n  Ruled out: {len(rejections)}, for example")
-        for rejection in {r["code"]: r for r in rejections}.values():
-            paragraph(f"- {rejection['scheme']}: {rejection['because']}")
+    memory, quality = best["estimates"]["memory"], best["estimates"].get("quality") or {}
+    heading("Verdict")
+    print(f"  {words[answer['verdict']]}: {best['technique']} to {best['scheme']}, a {best['format']} file for "
+          f"{best['engine']}.")
+    heading("Why")
+    for rejection in answer["rejections"]:
+        what = "as it is" if rejection["action"] == "keep" else rejection["scheme"]
+        paragraph(f"- Not {what}: {rejection['because']}.")
+    paragraph(f"- {best['scheme']} needs {size(memory['bytes'])} of {size(memory['available'])}: weights "
+              f"{size(memory['weights'])}, KV cache {size(memory['kv_cache'])}, engine {size(memory['overhead'])}.")
+    if quality.get("retention"):
+        kept = quality["retention"]
+        paragraph(f"- Expected to keep {interval(kept['mean'], kept['low'], kept['high'], 1, 100, ' %')} of its quality "
+                  f"({kept['basis']} from {kept['n']} published measurements); the limit is met with probability "
+                  f"{quality['probability']:.2f}.")
+    if best["decided_by"]:
+        paragraph(f"- It is {best['decided_by']}.")
 
 
 def compress(best):
-    recipe = ROOT / OUT / "recipe.yaml"
-    recipe.write_text(best["recipe"], encoding="utf-8")
-    return advisor_json("compression", "compress", MODEL, f"{OUT}/model", "--recipe", f"{OUT}/recipe.yaml")
+    (ROOT / OUT / "recipe.yaml").write_text(best["recipe"], encoding="utf-8")
+    report = advisor_json("compression", "compress", MODEL, f"{OUT}/model", "--recipe", f"{OUT}/recipe.yaml")
+    print(f"    {report['seconds']:.1f} s, peak memory {size(report['peak_memory'])}; reopened and checked")
 
 
 def measured_rows(before, after):
@@ -107,11 +112,12 @@ def measured_rows(before, after):
     return rows
 
 
-def memory_row(answer, best):
-    """What an engine needs to serve it: the estimate behind the verdict, for the original where it was estimated."""
-    original = next((o for o in answer["options"] if o["action"] == "keep"), None)
-    cell = lambda option: size(option["estimates"]["memory"]["bytes"]) if option else "-"
-    return ["memory to serve it (estimate)", cell(original), cell(best)]
+def memory_row(best):
+    """What an engine needs to serve it. For the original, the same question is asked with memory to spare."""
+    original = advisor_json("uncompressed", "recommend", PROFILE, "--set", "allow.compress=false", "--set",
+                            "hardware.memory=1 TiB")
+    return ["memory to serve it (estimate)", *(size(option["estimates"]["memory"]["bytes"])
+                                               for option in (original["options"][0], best))]
 
 
 def main():
@@ -136,10 +142,11 @@ def main():
     before = advisor_json("before", "evaluate", MODEL, "--suite", SUITE)
     after = advisor_json("after", "evaluate", f"{OUT}/model", "--suite", SUITE) if compressed else before
 
-    explain(answer)
-    heading("Before and after, measured on this machine (95 % intervals)")
     rows = measured_rows(before, after)
-    rows.insert(2, memory_row(answer, best))
+    rows.insert(2, memory_row(best))
+
+    explain(answer)
+    heading("Before and after, measured on this machine (in brackets: 95 % interval)")
     print_table(rows)
 
     heading("Where things are")
