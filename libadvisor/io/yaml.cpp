@@ -1,5 +1,6 @@
 #include "io/yaml.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -15,8 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int max_depth = 32;
-constexpr std::size_t max_nodes = 100000;               // aliases can multiply a small text without end
+constexpr std::size_t max_depth = 32;
 constexpr std::size_t max_text = std::size_t{4} << 20;  // settings, not data
 
 [[noreturn]] void fail(const SourceLocation& where, const std::string& message,
@@ -29,47 +29,90 @@ SourceLocation location(const YAML::Mark& mark, const std::string& file) {
   return {file, mark.line + 1, mark.column + 1};
 }
 
-class Converter {
+/// Builds a Document from yaml-cpp's events. Its tree would hide duplicate keys and let aliases multiply a small text
+/// without end; and its LoadAll() of version 0.7 never returns on a text that begins with a comma.
+class Builder : public YAML::EventHandler {
  public:
-  explicit Converter(const std::string& file) : file_(file) {}
+  explicit Builder(const std::string& file) : file_(file) { root_.where = {file, 1, 1}; }
 
-  Document convert(const YAML::Node& node, int depth) {
-    Document document;
-    document.where = location(node.Mark(), file_);
-    if (depth > max_depth) fail(document.where, "nested deeper than " + std::to_string(max_depth) + " levels");
-    if (++nodes_ > max_nodes) fail(document.where, "more than " + std::to_string(max_nodes) + " values");
-    switch (node.Type()) {
-      case YAML::NodeType::Undefined:
-      case YAML::NodeType::Null: break;
-      case YAML::NodeType::Scalar:
-        document.kind = Document::Kind::scalar;
-        document.text = node.Scalar();
-        break;
-      case YAML::NodeType::Sequence:
-        document.kind = Document::Kind::list;
-        for (const YAML::Node& item : node) document.items.push_back(convert(item, depth + 1));
-        break;
-      case YAML::NodeType::Map:
-        document.kind = Document::Kind::map;
-        for (const auto& member : node) add_member(document, member.first, member.second, depth);
-        break;
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (documents_++ > 0) fail(location(mark, file_), "unexpected text, or a second document; one per file is read");
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { place(Document::Kind::null, mark, anchor, ""); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, const std::string& text) override {
+    place(Document::Kind::scalar, mark, anchor, text);
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { refuse_anchor(mark); }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(Document::Kind::list, mark, anchor);
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(Document::Kind::map, mark, anchor);
+  }
+  void OnSequenceEnd() override { open_.pop_back(); }
+  void OnMapEnd() override { open_.pop_back(); }
+
+  Document take() { return std::move(root_); }
+
+ private:
+  struct Open {
+    Document* document;
+    bool wants_value = false;  ///< in a map: the key is there, its value is next
+  };
+
+  [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
+    fail(location(mark, file_), "anchors and aliases are not read; write the value out");
+  }
+
+  /// The innermost open map or list is the only one that grows, so pointers to the outer ones stay valid.
+  void open(Document::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
+    if (open_.size() >= max_depth) {
+      fail(location(mark, file_), "nested deeper than " + std::to_string(max_depth) + " levels");
     }
+    open_.push_back({&place(kind, mark, anchor, ""), false});
+  }
+
+  Document& place(Document::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor, const std::string& text) {
+    if (anchor != YAML::NullAnchor) refuse_anchor(mark);
+    const SourceLocation where = location(mark, file_);
+    if (is_key()) return add_key(kind, where, text);
+    Document& document = slot();
+    document.kind = kind;
+    document.text = text;
+    document.where = where;
     return document;
   }
 
- private:
-  void add_member(Document& map, const YAML::Node& key, const YAML::Node& value, int depth) {
-    const SourceLocation where = location(key.Mark(), file_);
-    if (!key.IsScalar()) fail(where, "a key must be a name");
-    const std::string& name = key.Scalar();
-    for (const Document::Member& other : map.members) {
+  bool is_key() const {
+    return !open_.empty() && open_.back().document->kind == Document::Kind::map && !open_.back().wants_value;
+  }
+
+  Document& add_key(Document::Kind kind, const SourceLocation& where, const std::string& name) {
+    if (kind != Document::Kind::scalar) fail(where, "a key must be a name");
+    std::vector<Document::Member>& members = open_.back().document->members;
+    for (const Document::Member& other : members) {
       if (other.key == name) fail(where, "key \"" + name + "\" is given twice");
     }
-    map.members.push_back({name, where, convert(value, depth + 1)});
+    members.push_back({name, where, {}});
+    open_.back().wants_value = true;
+    return members.back().value;
+  }
+
+  Document& slot() {
+    if (open_.empty()) return root_;
+    Open& parent = open_.back();
+    if (parent.document->kind == Document::Kind::list) return parent.document->items.emplace_back();
+    parent.wants_value = false;
+    return parent.document->members.back().value;
   }
 
   const std::string& file_;
-  std::size_t nodes_ = 0;
+  Document root_;
+  std::vector<Open> open_;
+  int documents_ = 0;
 };
 
 std::string read_text(const fs::path& path) {
@@ -211,12 +254,12 @@ Document parse_yaml(std::string_view text, const std::string& file) {
   if (text.size() > max_text) fail(start, "larger than 4 MiB; that is no settings file");
   if (text.find('\0') != std::string_view::npos) fail(start, "not a text: it contains a NUL byte");
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty()) return {Document::Kind::null, "", {}, {}, {file, 1, 1}};
-    if (documents.size() > 1) {
-      fail(location(documents[1].Mark(), file), "a second document (\"---\"); one per file is read");
-    }
-    return Converter(file).convert(documents.front(), 0);
+    std::istringstream in{std::string(text)};
+    YAML::Parser parser(in);
+    Builder builder(file);
+    // the second call, if there is anything left, ends in the builder's refusal
+    if (parser.HandleNextDocument(builder)) parser.HandleNextDocument(builder);
+    return builder.take();
   } catch (const YAML::Exception& error) {
     fail(location(error.mark, file), "not valid YAML: " + error.msg);
   }

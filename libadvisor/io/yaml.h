@@ -14,8 +14,8 @@
 
 namespace advisor {
 
-/// Any YAML text as a Document. Refuses duplicate keys, more than one document, nesting over 32 levels, and texts that
-/// aliases blow up. Throws parse_error with location.
+/// Any YAML text as a Document. Refuses duplicate keys, anchors and aliases, more than one document, and nesting over
+/// 32 levels. Throws parse_error with location.
 Document parse_yaml(std::string_view text, const std::string& file = "");
 
 /// YAML or JSON (a subset of YAML). Profile::given says which fields were set. Validated.

@@ -114,8 +114,15 @@ TEST(ProfileYamlRefuses, DeepNestingAndAliasBombs) {
     for (int j = 0; j < 10; ++j) bomb += (j > 0 ? ", " : "") + last;
     bomb += "]\n";
   }
-  EXPECT_THAT(profile_refusal(ErrorCode::parse_error, bomb), HasSubstr("more than 100000 values"));
-  EXPECT_THAT(profile_refusal(ErrorCode::parse_error, "&a [*a]\n"), HasSubstr("p.yaml"));
+  EXPECT_THAT(profile_refusal(ErrorCode::parse_error, bomb), HasSubstr("p.yaml:1:5: anchors and aliases are not read"));
+  EXPECT_THAT(profile_refusal(ErrorCode::parse_error, "&a [*a]\n"), HasSubstr("anchors"));
+  EXPECT_THAT(profile_refusal(ErrorCode::parse_error, "model: a\n<<: *a\n"), HasSubstr("p.yaml:2:"));
+}
+
+TEST(ProfileYamlRefuses, TextThatTheParserStopsAt) {
+  for (const char* text : {",", ", a]\n", ",: b\n", "- a\n]\n", "model: a\n...\nmore\n"}) {
+    EXPECT_THAT(profile_refusal(ErrorCode::parse_error, text), StartsWith("p.yaml")) << text;
+  }
 }
 
 TEST(ProfileYamlRefuses, IncompleteProfile) {
