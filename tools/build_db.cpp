@@ -201,9 +201,11 @@ class Loader {
       std::string file = column.references_table;
       if (file.ends_with("_names")) {  // of x_names: the ids of x(s).csv and their aliases
         const std::string one = file.substr(0, file.size() - std::string_view("_names").size());
-        file = one + (one == "hardware" ? "" : "s") + ".csv or " + one + "_aliases";
+        file = one;
+        file.append(one == "hardware" ? ".csv or " : "s.csv or ").append(one).append("_aliases");
       }
-      return "column " + column.name + ": \"" + id + "\" is not in " + file + ".csv";
+      return std::string("column ").append(column.name).append(": \"").append(id).append("\" is not in ").append(file) +
+             ".csv";
     }
     return "a reference to a row that does not exist";
   }
