@@ -120,10 +120,11 @@ QualityJudgement judge_quality(const Toolbox& tools, const Question& q, const Ca
     }
   }
   if (limit.retain) {
-    if (relative) {
+    const auto compared = relative || !q.default_limit ? relative : std::optional(own_relative);
+    if (compared) {
       // A copy keeps exactly what it has: no rounding may turn 1 >= 1 into a miss.
-      const bool same = relative->sd <= 0 && relative->mean >= *limit.retain - 1e-12;
-      probability = std::min(probability, same ? 1.0 : relative->probability_above(*limit.retain));
+      const bool same = compared->sd <= 0 && compared->mean >= *limit.retain - 1e-12;
+      probability = std::min(probability, same ? 1.0 : compared->probability_above(*limit.retain));
     } else {
       result.missing = "scores of " + candidate.model->id + " and " + q.model->id + " in one table on " + q.task.family;
     }
@@ -301,9 +302,10 @@ Judgement judge(const Toolbox& tools, const Question& q, const Candidate& candid
   if (!memory) {
     result.undecided = Gap{"memory of " + candidate.model->id, "its number of parameters"};
   } else if (!quality.missing.empty()) {
-    result.undecided =
-        Gap{"quality of " + candidate.model->id + " " + candidate.variant.technique + " " + candidate.variant.scheme,
-            quality.missing};
+    const bool measured = quality.estimate.has_value();  // then it is a score that is missing
+    result.undecided = Gap{
+        "quality of " + (measured ? candidate.model->id : candidate.variant.technique + " " + candidate.variant.scheme),
+        quality.missing};
   } else if (!missing_speed.empty()) {
     result.undecided = Gap{"speed of " + candidate.model->id, missing_speed};
   }

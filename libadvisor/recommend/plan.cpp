@@ -48,7 +48,8 @@ void add_plan(const Toolbox& tools, const Question& question, const Candidate& c
   } else if (candidate.choice->executable) {
     const auto& choice = *candidate.choice;
     option.recipe = recipe_of(choice.technique, choice.scheme, choice.format, choice.gguf_type);
-    option.steps.push_back("compress " + model + " to " + candidate.variant.scheme + " (" + candidate.variant.format +
+    option.steps.push_back((option.published_checkpoint ? "or compress " : "compress ") + model + " to " +
+                           candidate.variant.scheme + " (" + candidate.variant.format +
                            ") with advisor compress and the recipe");
   } else if (!option.published_checkpoint) {
     option.steps.push_back("make " + candidate.variant.scheme + " with " + candidate.variant.technique + " in " +

@@ -84,6 +84,7 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   }
   if (!profile.accuracy.min && !profile.accuracy.retain) {
     q.profile.accuracy.retain = default_retain;
+    q.default_limit = true;
     q.defaults["accuracy.retain"] = format_number(default_retain);
   }
   if (profile.engine == "any") q.defaults["engine"] = "any: " + join(engines_to_try(profile, hardware.device), " and ");

@@ -38,6 +38,9 @@ struct Question {
   std::optional<ScoreTable> table;
   std::optional<Baseline> baseline;  ///< of the model in use
   std::map<std::string, std::string> defaults;
+  /// Nobody set an accuracy limit. The default then means each option's own uncompressed model where the model in use
+  /// has no score, so that it cannot stand in the way of a switch that the task demands.
+  bool default_limit = false;
 };
 
 }  // namespace advisor

@@ -1,0 +1,158 @@
+// Runs every *.yaml of this folder against the real database and rules. A scenario file has
+//   why:      why this must come out, in a sentence a reader can check
+//   profile:  the profile as text
+//   expect:   outcome, verdict, model, technique, scheme, engine (one value or a list of admissible ones, of the first
+//             option); offers / offers_not (schemes among the options); rejects ("<code> <action>");
+//             rules (ids that fired); helps (fields of counterfactuals); error (part of the message)
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "io/database.h"
+#include "io/yaml.h"
+#include "recommend/explain.h"
+#include "recommend/recommend.h"
+
+namespace advisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+const Knowledge& knowledge() {
+  static const Knowledge snapshot = [] {
+    auto loaded = load_knowledge(fs::path(ADVISOR_BINARY_DIR) / "share/advisor/advisor.db");
+    loaded.rules = load_rules(fs::path(ADVISOR_SOURCE_DIR) / "rules");
+    return loaded;
+  }();
+  return snapshot;
+}
+
+Document read(const fs::path& path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return parse_yaml(text.str(), path.string());
+}
+
+const Document* find(const Document& map, const std::string& key) {
+  for (const auto& member : map.members)
+    if (member.key == key) return &member.value;
+  return nullptr;
+}
+
+std::vector<std::string> words(const Document* value) {
+  std::vector<std::string> result;
+  if (value == nullptr) return result;
+  if (value->kind == Document::Kind::list)
+    for (const auto& item : value->items) result.push_back(item.text);
+  else
+    result.push_back(value->text);
+  return result;
+}
+
+Hardware hardware_of(const Profile& profile) {
+  Hardware hardware;
+  hardware.count = profile.hardware.count;
+  hardware.source = "profile";
+  const auto& wanted = profile.hardware;
+  for (const auto& device : knowledge().devices)
+    if (!wanted.id.empty() && device.id == wanted.id) hardware.device = device, hardware.source = "catalog";
+  if (wanted.memory) hardware.device.memory = *wanted.memory;
+  if (wanted.bandwidth) hardware.device.bandwidth = wanted.bandwidth;
+  return hardware;
+}
+
+void expect_first(const Document& expect, const char* key, const std::string& actual) {
+  const auto* wanted = find(expect, key);
+  if (wanted == nullptr) return;
+  EXPECT_THAT(words(wanted), testing::Contains(actual)) << key;
+}
+
+std::set<std::string> rules_that_fired(const Recommendation& answer) {
+  std::set<std::string> rules;
+  for (const auto& rejection : answer.rejections) rules.insert(rejection.rule);
+  for (const auto& option : answer.options)
+    for (const auto& evidence : option.evidence)
+      if (evidence.kind == "rule") rules.insert(evidence.id);
+  return rules;
+}
+
+void check(const Document& expect, const Recommendation& answer) {
+  expect_first(expect, "outcome", std::string(name(answer.outcome)));
+  expect_first(expect, "verdict", answer.verdict ? std::string(name(*answer.verdict)) : "null");
+  std::set<std::string> schemes, rejections, fields;
+  for (const auto& option : answer.options) schemes.insert(option.variant.scheme);
+  for (const auto& rejection : answer.rejections) rejections.insert(rejection.code + " " + rejection.action);
+  for (const auto& change : answer.counterfactuals) fields.insert(change.field);
+  if (!answer.options.empty()) {
+    const auto& first = answer.options.front();
+    expect_first(expect, "model", first.variant.model);
+    expect_first(expect, "technique", first.variant.technique);
+    expect_first(expect, "scheme", first.variant.scheme);
+    expect_first(expect, "engine", first.variant.engine);
+    EXPECT_TRUE(find(expect, "recipe") == nullptr || first.recipe.has_value()) << "libadvisor must execute it";
+  }
+  for (const auto& scheme : words(find(expect, "offers"))) EXPECT_THAT(schemes, testing::Contains(scheme));
+  for (const auto& scheme : words(find(expect, "offers_not")))
+    EXPECT_THAT(schemes, testing::Not(testing::Contains(scheme)));
+  for (const auto& rejection : words(find(expect, "rejects"))) EXPECT_THAT(rejections, testing::Contains(rejection));
+  for (const auto& rule : words(find(expect, "rules"))) EXPECT_THAT(rules_that_fired(answer), testing::Contains(rule));
+  for (const auto& field : words(find(expect, "helps"))) EXPECT_THAT(fields, testing::Contains(field));
+}
+
+/// Keys are closed here too: a misspelt expectation must not pass silently.
+void check_keys(const Document& scenario, const Document& expect) {
+  const std::set<std::string> outer{"why", "profile", "expect"};
+  const std::set<std::string> inner{"outcome", "verdict",    "model",   "technique", "scheme", "engine", "recipe",
+                                    "offers",  "offers_not", "rejects", "rules",     "helps",  "error"};
+  for (const auto& member : scenario.members) EXPECT_THAT(outer, testing::Contains(member.key));
+  for (const auto& member : expect.members) EXPECT_THAT(inner, testing::Contains(member.key));
+}
+
+class Scenario : public testing::TestWithParam<std::string> {};
+
+TEST_P(Scenario, HoldsWithTheRealDatabase) {
+  const auto path = fs::path(ADVISOR_SOURCE_DIR) / "tests/scenarios" / (GetParam() + ".yaml");
+  const auto scenario = read(path);
+  const auto* text = find(scenario, "profile");
+  const auto* expect = find(scenario, "expect");
+  ASSERT_TRUE(text != nullptr && expect != nullptr && find(scenario, "why") != nullptr);
+  check_keys(scenario, *expect);
+  const auto profile = parse_profile(text->text, path.string());
+  if (const auto* error = find(*expect, "error")) {
+    try {
+      recommend(profile, hardware_of(profile), knowledge());
+      FAIL() << "no error";
+    } catch (const Error& thrown) {
+      EXPECT_THAT(thrown.what(), testing::HasSubstr(error->text));
+    }
+    return;
+  }
+  const auto answer = recommend(profile, hardware_of(profile), knowledge());
+  check(*expect, answer);
+  EXPECT_EQ(to_json(answer), to_json(recommend(profile, hardware_of(profile), knowledge())));
+  if (HasFailure()) std::puts(explain(answer).c_str());
+}
+
+std::vector<std::string> all_scenarios() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(fs::path(ADVISOR_SOURCE_DIR) / "tests/scenarios"))
+    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Scenario, testing::ValuesIn(all_scenarios()), [](const auto& info) {
+  auto name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace advisor
