@@ -62,13 +62,14 @@ constexpr double similar = 1.0986122886681098;
 /// 10 B, 2.5 % to 40 B, 1.4 % above. Far extrapolation is capped, and half of the shift is added to the spread.
 constexpr double size_exponent = 0.3, largest_shift = 4;
 
-/// Spread of a row in its source and between sources by bits: errors of predicting held-out sources (half of W4A16
-/// rows within 2 points, a tenth off by 9; 8 bits: 1 and 3; 3 bits: 5 and 15-20).
+/// Spread of a row in its source and between sources by bits, so that 90 % intervals of held-out sources cover about
+/// 90 % (89.6 % of 3,596 dense rows when this was set; half of W4A16 rows within 2 points, a tenth off by 9).
 PoolPrior prior_for(const EvidenceKey& key) {
   if (key.sparsity > 0) return {.within = 0.08, .between = 0.08};
   const int bits = std::min(key.weight, key.activation);
+  if (bits >= 8 && key.activation >= 16) return {.within = 0.007, .between = 0.005};
   if (bits >= 8) return {.within = 0.012, .between = 0.008};
-  if (bits >= 5) return {.within = 0.015, .between = 0.010};
+  if (bits >= 5) return {.within = 0.009, .between = 0.006};
   if (bits == 4) return {.within = 0.025, .between = 0.015};
   if (bits == 3) return {.within = 0.05, .between = 0.04};
   return {.within = 0.2, .between = 0.2};

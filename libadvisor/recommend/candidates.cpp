@@ -143,12 +143,12 @@ std::vector<Candidate> as_published(const Model& model, const std::string& actio
 }
 
 std::vector<Candidate> compressed(const Model& model, const std::string& action,
-                                  const std::vector<std::string>& engines, const Profile& profile, bool common_only) {
+                                  const std::vector<std::string>& engines, bool common_only) {
   std::vector<Candidate> candidates;
   const double native_bits = bits_per_weight(native_scheme(model));
   for (const auto& choice : scheme_choices()) {
     if (common_only && !choice.common) continue;
-    if (choice.sparsity > 0 && (!profile.allow.prune || !is_16_bit(model))) continue;
+    if (choice.sparsity > 0 && !is_16_bit(model)) continue;
     if (choice.sparsity == 0 && bits_per_weight(choice.scheme) > native_bits - 0.2) continue;
     for (const auto& engine : engines) {
       if (!contains(choice.engines, engine)) continue;

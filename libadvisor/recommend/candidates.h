@@ -38,9 +38,9 @@ std::vector<std::string> engines_to_try(const Profile& profile, const Device& de
 /// The model as published, for each engine.
 std::vector<Candidate> as_published(const Model& model, const std::string& action,
                                     const std::vector<std::string>& engines);
-/// Every compression of it that the profile allows; only common schemes when `common_only`.
+/// Every compression of it, whether or not rules will admit it; only common schemes when `common_only`.
 std::vector<Candidate> compressed(const Model& model, const std::string& action,
-                                  const std::vector<std::string>& engines, const Profile& profile, bool common_only);
+                                  const std::vector<std::string>& engines, bool common_only);
 
 /// A published checkpoint of this variant; official ones first, then by name. Only the format may differ.
 const PublishedCheckpoint* find_published(const Knowledge& knowledge, const Variant& variant);

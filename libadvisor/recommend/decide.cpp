@@ -59,10 +59,10 @@ std::vector<Candidate> candidates_of(const Toolbox& tools, const Question& q, st
   const auto append = [&](std::vector<Candidate> more) {
     all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   };
-  append(compressed(*q.model, "compress", engines, q.profile, false));
+  append(compressed(*q.model, "compress", engines, false));
   for (const auto* model : models_to_switch_to(tools, q, engines, refused_models)) {
     append(as_published(*model, "switch", engines));
-    append(compressed(*model, "compress_and_switch", engines, q.profile, true));
+    append(compressed(*model, "compress_and_switch", engines, true));
   }
   return all;
 }

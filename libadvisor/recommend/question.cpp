@@ -74,13 +74,15 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   q.table = score_table(tools, q);
   if (q.table) {
     q.baseline = tools.quality.baseline(q.model->id, *q.table);
-    if (!benchmark) {
+    const bool compares = q.baseline || profile.allow.switch_model;  // else no score is ever looked at
+    if (!benchmark && compares) {
       q.defaults["task.benchmark"] = q.table->task + " (for scores; compression by all " + q.task.family + " tasks)";
       if (const auto task = tools.tasks.find(q.table->task); task != tools.tasks.end())
         q.yardstick.chance = task->second->chance.value_or(0);
     }
-    q.defaults["scores"] = q.table->task + " as reported by " + q.table->harness +
-                           (q.table->mode.empty() ? "" : " (" + q.table->mode + ")");
+    if (compares)
+      q.defaults["scores"] = q.table->task + " as reported by " + q.table->harness +
+                             (q.table->mode.empty() ? "" : " (" + q.table->mode + ")");
   }
   if (!profile.accuracy.min && !profile.accuracy.retain) {
     q.profile.accuracy.retain = default_retain;
