@@ -15,7 +15,8 @@ void add_profile_findings(const Toolbox& tools, const Question& question, const 
   variant.model = question.model->id;
   const auto findings =
       tools.rules.apply(collect(as_given, question.hardware, *question.model, variant, question.task), "profile");
-  for (const auto& warn : findings.warns) answer.gaps.push_back({warn.reason, "a change of the profile"});
+  for (const auto& warn : findings.warns)
+    answer.gaps.push_back({warn.reason, "a change of the profile (rule " + warn.rule + ")"});
   for (const auto& forbid : findings.forbids)
     answer.rejections.push_back({"", question.model->id, "", "", "", forbid.code, forbid.rule, forbid.reason, {}});
   if (!findings.forbids.empty()) {

@@ -65,6 +65,8 @@ Hardware hardware_of(const Profile& profile) {
     if (!wanted.id.empty() && device.id == wanted.id) hardware.device = device, hardware.source = "catalog";
   if (wanted.memory) hardware.device.memory = *wanted.memory;
   if (wanted.bandwidth) hardware.device.bandwidth = wanted.bandwidth;
+  if (wanted.fp16) hardware.device.fp16 = wanted.fp16;
+  if (wanted.int8) hardware.device.int8 = wanted.int8;
   return hardware;
 }
 
@@ -80,6 +82,10 @@ std::set<std::string> rules_that_fired(const Recommendation& answer) {
   for (const auto& option : answer.options)
     for (const auto& evidence : option.evidence)
       if (evidence.kind == "rule") rules.insert(evidence.id);
+  for (const auto& gap : answer.gaps) {  // rules about the profile itself
+    const auto at = gap.needs.find("(rule ");
+    if (at != std::string::npos) rules.insert(gap.needs.substr(at + 6, gap.needs.size() - at - 7));
+  }
   return rules;
 }
 
@@ -146,6 +152,35 @@ std::vector<std::string> all_scenarios() {
     if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+TEST(Scenarios, EveryRuleFiresInOne) {
+  // Guards for variants that no profile leads to: they come with recipes and published checkpoints.
+  std::set<std::string> silent{"engine-not-wanted", "llama-cpp-reads-gguf-only", "switch-not-allowed",
+                               "unstructured-sparsity-saves-nothing"};
+  for (const auto& name : all_scenarios()) {
+    const auto scenario = read(fs::path(ADVISOR_SOURCE_DIR) / "tests/scenarios" / (name + ".yaml"));
+    const auto* expect = find(scenario, "expect");
+    if (expect == nullptr) continue;
+    for (const auto& rule : words(find(*expect, "rules"))) silent.insert(rule);
+  }
+  for (const auto& rule : knowledge().rules)
+    EXPECT_TRUE(rule.kind == "derive" || silent.contains(rule.id)) << rule.id << " (" << rule.where.file << ")";
+}
+
+TEST(Scenarios, FirstLightIsCompressedByWhatLibadvisorExecutes) {
+  const auto profile = load_profile(fs::path(ADVISOR_SOURCE_DIR) / "examples/profiles/first-light.yaml");
+  Model tiny;  // as the facade reads it from the folder
+  tiny.id = profile.model;
+  tiny.params = 1115008;
+  tiny.layers = 3, tiny.hidden = 128, tiny.intermediate = 384, tiny.heads = 4, tiny.kv_heads = 2, tiny.head_dim = 32;
+  tiny.vocab = 4096, tiny.max_context = 256;
+  tiny.tie_embeddings = true;
+  tiny.modalities_in = tiny.modalities_out = {"text"};
+  const auto answer = recommend(profile, hardware_of(profile), knowledge(), &tiny);
+  ASSERT_EQ(answer.verdict, Verdict::compress);
+  EXPECT_EQ(answer.options.front().variant.scheme, "Q8_0");
+  EXPECT_TRUE(answer.options.front().recipe);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Scenario, testing::ValuesIn(all_scenarios()), [](const auto& info) {
