@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <set>
 
 #include "estimate/memory.h"
 #include "estimate/weights.h"
@@ -116,11 +117,16 @@ void SpeedEstimator::add_row(const SpeedMeasurement& row, const Model& model, co
   }
 }
 
-std::optional<Pooled> SpeedEstimator::efficiency(const std::map<Cell, std::vector<Sample>>& cells,
-                                                 const std::string& engine, const std::string& kind, int bits) const {
+std::optional<SpeedEstimator::Efficiency> SpeedEstimator::efficiency(const std::map<Cell, std::vector<Sample>>& cells,
+                                                                     const std::string& engine, const std::string& kind,
+                                                                     int bits) {
   for (const auto& hardware : {kind, std::string()}) {
     const auto cell = cells.find({engine, hardware, bits});
-    if (cell != cells.end() && cell->second.size() >= 4) return pool(cell->second, decode_prior);
+    if (cell == cells.end() || cell->second.size() < 4) continue;
+    const auto pooled = pool(cell->second, decode_prior);
+    std::set<std::string> sources;
+    for (const auto& sample : cell->second) sources.insert(sample.source);
+    return Efficiency{pooled->prediction, pooled->rows, {sources.begin(), sources.end()}};
   }
   return std::nullopt;
 }
@@ -151,7 +157,7 @@ std::optional<Rate> SpeedEstimator::decode(const Model& model, const Variant& va
   const double read = weights->read_bytes + (weights->bytes - weights->read_bytes) * share + (kv ? kv->bytes : 0);
 
   const auto pooled = efficiency(decode_, variant.engine, kind, bits);
-  const Distribution eta = pooled ? pooled->prediction : Distribution{std::log(decode_guess), guess_sd, 4};
+  const Distribution eta = pooled ? pooled->log : Distribution{std::log(decode_guess), guess_sd, 4};
   const double moving = read / (std::exp(eta.mean) * *hardware.device.bandwidth * devices);
   const auto peak = peak_rate(hardware.device, scheme.activation_dtype);
   const double computing = peak ? 2 * weights->active_params * sequences / (prefill_guess * *peak * devices) : 0;
@@ -166,7 +172,7 @@ std::optional<Rate> SpeedEstimator::decode(const Model& model, const Variant& va
   if (hardware.count > 1) extra = std::hypot(extra, 0.3);
   if (model.active_params) extra = std::hypot(extra, 0.3);
   rate.log = Distribution{std::log(sequences / step), eta.sd * (step - fixed) / step, eta.df}.widened(extra);
-  if (pooled) rate.sources = {"speed measurements of " + variant.engine};
+  if (pooled) rate.sources = pooled->sources;
   return rate;
 }
 
@@ -179,7 +185,7 @@ std::optional<Rate> SpeedEstimator::first_token(const Model& model, const Varian
   const auto kind = hardware_class(hardware.device);
   const auto devices = parallel_devices(variant.engine, hardware.count);
   const auto pooled = efficiency(prefill_, variant.engine, kind, bits_class(scheme.weight_bits));
-  const Distribution eta = pooled ? pooled->prediction : Distribution{std::log(prefill_guess), guess_sd, 4};
+  const Distribution eta = pooled ? pooled->log : Distribution{std::log(prefill_guess), guess_sd, 4};
   const double computing =
       2 * weights->active_params * static_cast<double>(load.input_tokens) / (std::exp(eta.mean) * *peak * devices);
   const double moving = weights->bytes / (decode_guess * *hardware.device.bandwidth * devices);
@@ -188,7 +194,7 @@ std::optional<Rate> SpeedEstimator::first_token(const Model& model, const Varian
   rate.basis = pooled ? Basis::transferred : Basis::prior;
   rate.rows = pooled ? pooled->rows : 0;
   rate.log = Distribution{std::log(std::max(computing, moving) + fixed), eta.sd, eta.df}.widened(0.15);
-  if (pooled) rate.sources = {"speed measurements of " + variant.engine};
+  if (pooled) rate.sources = pooled->sources;
   return rate;
 }
 

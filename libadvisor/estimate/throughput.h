@@ -47,8 +47,13 @@ class SpeedEstimator {
     std::int64_t concurrency, count;
     std::string source;
   };
-  std::optional<Pooled> efficiency(const std::map<Cell, std::vector<Sample>>& cells, const std::string& engine,
-                                   const std::string& kind, int bits) const;
+  struct Efficiency {
+    Distribution log;
+    std::int64_t rows = 0;
+    std::vector<std::string> sources;
+  };
+  static std::optional<Efficiency> efficiency(const std::map<Cell, std::vector<Sample>>& cells,
+                                              const std::string& engine, const std::string& kind, int bits);
   void add_row(const SpeedMeasurement& row, const Model& model, const Device& device);
   std::map<Cell, std::vector<Sample>> decode_, prefill_;
   std::map<Exact, std::vector<Run>> exact_;
