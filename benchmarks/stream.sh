@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # stream.sh BUILD [GIGABYTES] [FOLDER]: throughput and peak memory of whole compression jobs beside cp of the same file.
-# Makes a synthetic checkpoint in FOLDER (default: a temporary folder in the current disk), runs cp and each job with a
-# warm page cache, and removes everything. Rates are bytes of source per second, verification included in "job".
+# Makes a synthetic checkpoint in FOLDER (default: build/), runs cp and each job with a warm page cache, and removes
+# everything. Rates are bytes of source per second; a job compresses, flushes, verifies by reopening and digests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1 size=${2:-1} place=${3:-$PWD/build}

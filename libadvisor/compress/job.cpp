@@ -123,6 +123,40 @@ class Compressor {
   Fingerprints sums_;
 };
 
+void verify_all(const PreparedJob& job, const std::filesystem::path& folder, const Fingerprints& fingerprints,
+                const ProgressFn& progress, CompressReport& report) {
+  const auto stage = Clock::now();
+  Meter meter(progress, "verify", job.plan.source_bytes * static_cast<std::int64_t>(job.outputs.size()));
+  for (std::size_t i = 0; i < job.outputs.size(); ++i) {
+    const auto place = folder / job.outputs[i].subfolder;
+    CompressReport::Output output;
+    output.format = job.plan.outputs[i].format;
+    output.type = job.plan.outputs[i].type;
+    output.folder = job.plan.outputs[i].folder;
+    output.tensors = verify_output(job, i, place, fingerprints[i], [&](const Tile& tile) {
+      meter.advance(job.source->tensors()[tile.tensor].name, tile.source_bytes);
+    });
+    for (const TensorReport& tensor : output.tensors)
+      output.worst_relative_error = std::max(output.worst_relative_error, tensor.relative_error);
+    output.bytes = folder_bytes(place);
+    report.outputs.push_back(std::move(output));
+  }
+  report.verify_seconds = seconds_since(stage);
+}
+
+void digest_all(const PreparedJob& job, const std::filesystem::path& folder, const ProgressFn& progress,
+                CompressReport& report) {
+  const auto stage = Clock::now();
+  std::int64_t total = 0;
+  for (const OutputJob& output : job.outputs) total += weight_bytes(folder / output.subfolder);
+  Meter meter(progress, "digest", total);
+  for (std::size_t i = 0; i < job.outputs.size(); ++i)
+    report.outputs[i].sha256 =
+        weights_sha256(folder / job.outputs[i].subfolder,
+                       [&](const std::string& file, std::int64_t bytes) { meter.advance(file, bytes); });
+  report.digest_seconds = seconds_since(stage);
+}
+
 CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
   const auto start = Clock::now();
   PreparedJob job = prepare(request);
@@ -137,26 +171,8 @@ CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
     fingerprints = Compressor(job, partial.path()).run(meter);
     report.compress_seconds = seconds_since(stage);
   }
-  Meter meter(progress, "verify", job.plan.source_bytes * static_cast<std::int64_t>(job.outputs.size()));
-  for (std::size_t i = 0; i < job.outputs.size(); ++i) {
-    const auto folder = partial.path() / job.outputs[i].subfolder;
-    CompressReport::Output output;
-    output.format = job.plan.outputs[i].format;
-    output.type = job.plan.outputs[i].type;
-    output.folder = job.plan.outputs[i].folder;
-    auto stage = Clock::now();
-    output.tensors = verify_output(job, i, folder, fingerprints[i], [&](const Tile& tile) {
-      meter.advance(job.source->tensors()[tile.tensor].name, tile.source_bytes);
-    });
-    report.verify_seconds += seconds_since(stage);
-    for (const TensorReport& tensor : output.tensors)
-      output.worst_relative_error = std::max(output.worst_relative_error, tensor.relative_error);
-    output.bytes = folder_bytes(folder);
-    stage = Clock::now();
-    output.sha256 = weights_sha256(folder);
-    report.digest_seconds += seconds_since(stage);
-    report.outputs.push_back(std::move(output));
-  }
+  verify_all(job, partial.path(), fingerprints, progress, report);
+  digest_all(job, partial.path(), progress, report);
   report.plan = std::move(job.plan);
   report.threads = job.threads;
   report.version = version();

@@ -40,9 +40,9 @@ struct CompressPlan {
 };
 
 struct Progress {
-  std::string stage;                 ///< "compress", "verify"
-  std::string item;                  ///< tensor name
-  std::int64_t done = 0, total = 0;  ///< bytes of source
+  std::string stage;                 ///< "compress", "verify", "digest"
+  std::string item;                  ///< tensor name; file name while digesting
+  std::int64_t done = 0, total = 0;  ///< bytes of source; of output while digesting
   double seconds = 0;                ///< since the start of the stage
 };
 /// Called from one thread at a time; return false to cancel.

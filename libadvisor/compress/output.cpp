@@ -76,6 +76,17 @@ void check_replaceable(const fs::path& out, bool overwrite) {
                                                  " in it) and is not overwritten; remove it yourself");
 }
 
+/// The weight files of a folder by name.
+std::vector<fs::path> weight_files(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    if (it->path().extension() == ".safetensors" || it->path().extension() == ".gguf") paths.push_back(it->path());
+  if (error) throw Error(ErrorCode::io_error, "cannot list " + folder.string() + ": " + error.message());
+  std::ranges::sort(paths);
+  return paths;
+}
+
 }  // namespace
 
 fs::path check_output(const fs::path& out, const fs::path& model, bool overwrite) {
@@ -132,14 +143,15 @@ void write_file(const fs::path& path, const std::string& content) {
   if (::fsync(file.get()) != 0) fail("cannot flush", path, errno);
 }
 
-std::string weights_sha256(const fs::path& folder) {
-  std::vector<fs::path> paths;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (it->path().extension() == ".safetensors" || it->path().extension() == ".gguf") paths.push_back(it->path());
-  if (error) throw Error(ErrorCode::io_error, "cannot list " + folder.string() + ": " + error.message());
-  std::ranges::sort(paths);
+std::int64_t weight_bytes(const fs::path& folder) {
+  std::int64_t bytes = 0;
+  for (const fs::path& path : weight_files(folder)) bytes += files::InputFile(path).size();
+  return bytes;
+}
 
+std::string weights_sha256(const fs::path& folder,
+                           const std::function<void(const std::string&, std::int64_t)>& advance) {
+  const std::vector<fs::path> paths = weight_files(folder);
   sha256_ctx state;
   sha256_init(&state);
   std::vector<std::byte> buffer(std::size_t{1} << 20);
@@ -150,6 +162,7 @@ std::string weights_sha256(const fs::path& folder) {
       const std::span chunk(buffer.data(), static_cast<std::size_t>(n));
       file.read(at, chunk);
       sha256_update(&state, chunk.size(), reinterpret_cast<const std::uint8_t*>(chunk.data()));
+      advance(path.filename().string(), n);
     }
   }
   std::array<std::uint8_t, SHA256_DIGEST_SIZE> digest;

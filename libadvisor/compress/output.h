@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,8 +30,12 @@ double disk_rate(const std::filesystem::path& folder);
 /// Writes a small file and flushes it to the device.
 void write_file(const std::filesystem::path& path, const std::string& content);
 
+std::int64_t weight_bytes(const std::filesystem::path& folder);  ///< of the weight files below
+
 /// Hex SHA-256 over the contents of the weight files (*.safetensors, *.gguf) of a folder, in order of their names.
-std::string weights_sha256(const std::filesystem::path& folder);
+/// `advance` is told of every piece that was read: its file and its bytes.
+std::string weights_sha256(const std::filesystem::path& folder,
+                           const std::function<void(const std::string& file, std::int64_t bytes)>& advance);
 
 /// A folder beside `out` that disappears with everything in it unless it is committed.
 class PartialFolder {

@@ -126,11 +126,11 @@ TEST_F(Job, ProgressIsMonotonicAndComplete) {
     return true;
   });
   EXPECT_EQ(last, total);
-  EXPECT_THAT(stages, ElementsAre("compress", "verify"));
+  EXPECT_THAT(stages, ElementsAre("compress", "verify", "digest"));
 }
 
 TEST_F(Job, CancelAtAnyPointLeavesNothing) {
-  for (const int stop_after : {0, 5, 19, 20, 30}) {
+  for (const int stop_after : {0, 5, 19, 20, 30, 40}) {
     int calls = 0;
     CompressRequest r = request(model_, temp_ / "out");
     r.threads = 2;
