@@ -203,10 +203,11 @@ const char* advisor_job_plan_json(const advisor_job* job) { return job == nullpt
 
 advisor_status advisor_job_run(advisor_job* job, advisor_progress_fn progress, void* payload) {
   return guard([&] {
+    required(job, "job");  // first: the right side of an assignment is evaluated before its left
     const auto report = [&](const advisor::Progress& p) {
       return progress == nullptr || progress(payload, p.stage.c_str(), p.item.c_str(), p.done, p.total, p.seconds) == 0;
     };
-    required(job, "job")->report = advisor::to_json(job->facade.compress(job->request, report));
+    job->report = advisor::to_json(job->facade.compress(job->request, report));
   });
 }
 
