@@ -57,6 +57,12 @@ double parallel_devices(const std::string& engine, std::int64_t count) {
   return splits_tensors(engine) ? std::pow(static_cast<double>(count), 0.7) : 1.0;
 }
 
+/// Mixtures of experts gather their weights and have an efficiency of their own.
+const std::string mixture = "/mixture";
+bool is_mixture(const Model& model) {
+  return model.active_params && model.params && *model.active_params < 0.9 * *model.params;
+}
+
 std::optional<double> peak_rate(const Device& device, const std::string& activation) {
   const auto half = device.bf16 ? device.bf16 : device.fp16 ? device.fp16 : device.fp32;
   if (activation == "fp8" && device.fp8) return device.fp8;
@@ -95,18 +101,18 @@ void SpeedEstimator::add_row(const SpeedMeasurement& row, const Model& model, co
   const int bits = bits_class(*row.weight_bits);
   const auto hardware = hardware_class(device);
   const double active = model.active_params.value_or(*model.params);
+  const std::string family = is_mixture(model) ? mixture : "";
   const auto add = [&](std::map<Cell, std::vector<Sample>>& cells, double efficiency) {
     if (efficiency <= 0 || efficiency > 1.15) return;  // above the roofline: a mislabelled row
     for (const auto& kind : {hardware, std::string()})
-      cells[{engine, kind, bits}].push_back({std::log(efficiency), 1, row.source});
+      cells[{engine + family, kind, bits}].push_back({std::log(efficiency), 1, row.source});
   };
   if (row.metric == "decode_tok_s") {
     if (!row.concurrency) return;  // a load in requests per second or offline
     const auto concurrency = *row.concurrency;
     exact_[{row.model, row.hardware, engine, bits}].push_back(
         {std::log(row.value), concurrency, row.hardware_count, row.source});
-    // Dense single-stream rows on one device fit the roofline; mixtures have an efficiency of their own.
-    if (concurrency != 1 || row.hardware_count != 1 || active < 0.9 * *model.params) return;
+    if (concurrency != 1 || row.hardware_count != 1) return;
     const double step = 1 / row.value;
     const double fixed = std::min(seconds_per_layer(engine, hardware) * layers_of(model), 0.8 * step);
     const double stored_bits = *row.weight_bits < 12 ? 1.1 * *row.weight_bits : *row.weight_bits;  // scales
@@ -156,7 +162,9 @@ std::optional<Rate> SpeedEstimator::decode(const Model& model, const Variant& va
   const double share = one < 1 ? (many - one) / (1 - one) : 0;
   const double read = weights->read_bytes + (weights->bytes - weights->read_bytes) * share + (kv ? kv->bytes : 0);
 
-  const auto pooled = efficiency(decode_, variant.engine, kind, bits);
+  auto pooled = efficiency(decode_, variant.engine + (is_mixture(model) ? mixture : ""), kind, bits);
+  const bool borrowed = is_mixture(model) && !pooled;
+  if (borrowed) pooled = efficiency(decode_, variant.engine, kind, bits);
   const Distribution eta = pooled ? pooled->log : Distribution{std::log(decode_guess), guess_sd, 4};
   const double moving = read / (std::exp(eta.mean) * *hardware.device.bandwidth * devices);
   const auto peak = peak_rate(hardware.device, scheme.activation_dtype);
@@ -170,7 +178,7 @@ std::optional<Rate> SpeedEstimator::decode(const Model& model, const Variant& va
   double extra = 0.1;
   if (load.concurrency > 1) extra = std::hypot(extra, 0.3);
   if (hardware.count > 1) extra = std::hypot(extra, 0.3);
-  if (model.active_params) extra = std::hypot(extra, 0.3);
+  if (borrowed) extra = std::hypot(extra, 0.5);
   rate.log = Distribution{std::log(sequences / step), eta.sd * (step - fixed) / step, eta.df}.widened(extra);
   if (pooled) rate.sources = pooled->sources;
   return rate;
@@ -184,7 +192,8 @@ std::optional<Rate> SpeedEstimator::first_token(const Model& model, const Varian
   if (!weights || !peak || !hardware.device.bandwidth) return std::nullopt;
   const auto kind = hardware_class(hardware.device);
   const auto devices = parallel_devices(variant.engine, hardware.count);
-  const auto pooled = efficiency(prefill_, variant.engine, kind, bits_class(scheme.weight_bits));
+  const auto pooled =
+      efficiency(prefill_, variant.engine + (is_mixture(model) ? mixture : ""), kind, bits_class(scheme.weight_bits));
   const Distribution eta = pooled ? pooled->log : Distribution{std::log(prefill_guess), guess_sd, 4};
   const double computing =
       2 * weights->active_params * static_cast<double>(load.input_tokens) / (std::exp(eta.mean) * *peak * devices);
