@@ -38,7 +38,7 @@ class Verbs(CliTest):
             self.assertIn(key, best)
         self.assertLessEqual(best["estimates"]["memory"]["bytes"], best["estimates"]["memory"]["available"])
         self.assertTrue(answer["rejections"] and all(r["because"] for r in answer["rejections"]))
-        self.assertIn("confidence", answer["defaults"])
+        self.assertIn("workload.concurrency", answer["defaults"])
 
     def test_exit_codes_of_answers(self):
         impossible = "model: meta-llama/Llama-3.1-405B-Instruct\nhardware: {id: nvidia-rtx-4090-24gb}\n"
