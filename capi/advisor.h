@@ -38,7 +38,7 @@ enum {
   ADVISOR_IO_ERROR = -5,         /* unwritable output, full disk */
   ADVISOR_CANCELLED = -6,        /* the progress function asked to stop */
   ADVISOR_OUT_OF_MEMORY = -7,
-  ADVISOR_INTERNAL = -8          /* a bug in libadvisor */
+  ADVISOR_INTERNAL = -8 /* a bug in libadvisor */
 };
 
 /* The answer of a recommendation. */
@@ -116,8 +116,9 @@ ADVISOR_API void advisor_job_release(advisor_job* job);
 
 /* Measures the checkpoint `model` (folder or .gguf) on a suite: a folder of *.txt and *.jsonl, or one such file.
  * `threads` 0 = all cores. `progress` may be NULL. since 0.1, unstable */
-ADVISOR_API advisor_status advisor_evaluate(const advisor_handle* handle, const char* model, const char* suite, int32_t threads,
-                                            advisor_progress_fn progress, void* payload, advisor_evaluation** out);
+ADVISOR_API advisor_status advisor_evaluate(const advisor_handle* handle, const char* model, const char* suite,
+                                            int32_t threads, advisor_progress_fn progress, void* payload,
+                                            advisor_evaluation** out);
 /* Schema advisor.evaluation/1; "" for NULL. since 0.1, unstable */
 ADVISOR_API const char* advisor_evaluation_json(const advisor_evaluation* evaluation);
 /* since 0.1, unstable */

@@ -29,7 +29,8 @@ struct QualityMeasurement {
   std::string calibration;
   std::string task, family, metric;
   bool higher_is_better = true;
-  double baseline = 0, value = 0;  ///< fractions of 1 where metric_kind says proportion, error_rate, similarity, retained
+  double baseline = 0,
+         value = 0;  ///< fractions of 1 where metric_kind says proportion, error_rate, similarity, retained
   std::string url, locator;
   std::string metric_kind{};         ///< data/metrics.csv: proportion, perplexity, loss, divergence, points ...
   std::string sparsity_of{};         ///< what `sparsity` is a share of: weights, activations, rank, visual_tokens ...
