@@ -1,5 +1,6 @@
 #include "module.h"
 
+#include "core/error.h"
 #include "core/version.h"
 
 namespace py = pybind11;
@@ -14,7 +15,7 @@ PYBIND11_MODULE(_advisor, m) {
     try {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const advisor::Error& e) {
-      py::object value = error(e.what());
+      py::object value = py::reinterpret_borrow<py::object>(error)(e.what());
       value.attr("code") = std::string(advisor::name(e.code()));
       PyErr_SetObject(error.ptr(), value.ptr());
     }
