@@ -156,6 +156,19 @@ Model model_of(const std::string& path) {
   return model;
 }
 
+/// Engines with a row that says they read this output on some hardware. The matrix spells GGUF types whole and other
+/// schemes without group: "gguf:Q4_0", "compressed-tensors:W4A16".
+std::vector<std::string> engines_that_read(const CompressPlan::Output& output, const std::string& scheme,
+                                           const std::vector<EngineSupport>& matrix) {
+  const std::string stored = output.format == "gguf" ? output.type : scheme.substr(0, scheme.find('-'));
+  std::set<std::string> engines;
+  for (const EngineSupport& row : matrix) {
+    const bool same = row.format == output.format || row.format == output.format + ":" + stored;
+    if (same && row.supported == "yes") engines.insert(row.engine);
+  }
+  return {engines.begin(), engines.end()};
+}
+
 }  // namespace
 
 struct Advisor::State {
@@ -209,7 +222,13 @@ Recommendation Advisor::recommend(const Profile& profile) const {
   return advisor::recommend(profile, hardware, knowledge());
 }
 
-CompressPlan Advisor::plan(const CompressRequest& request) const { return plan_compression(request); }
+CompressPlan Advisor::plan(const CompressRequest& request) const {
+  CompressPlan plan = plan_compression(request);
+  for (CompressPlan::Output& output : plan.outputs) {
+    output.engines = engines_that_read(output, plan.scheme, knowledge().engine_support);
+  }
+  return plan;
+}
 
 CompressReport Advisor::compress(const CompressRequest& request, const ProgressFn& progress) const {
   return run_compression(request, progress);

@@ -323,7 +323,6 @@ Judgement judge(const Toolbox& tools, const Question& q, const Candidate& candid
 std::vector<const Model*> models_to_switch_to(const Toolbox& tools, const Question& q,
                                               const std::vector<std::string>& engines,
                                               std::vector<Rejection>& rejections) {
-  constexpr std::size_t per_size = 3;
   std::vector<const Model*> chosen;
   if (!q.table || engines.empty() || !q.profile.allow.switch_model) return chosen;
   std::map<std::string, const Model*> models;
@@ -331,11 +330,15 @@ std::vector<const Model*> models_to_switch_to(const Toolbox& tools, const Questi
   double threshold = q.profile.accuracy.min.value_or(0);
   if (q.profile.accuracy.retain && q.baseline)
     threshold = std::max(threshold, *q.profile.accuracy.retain * q.baseline->value);
-  std::map<int, std::size_t> taken;
+  std::map<int, int> taken;
+  std::vector<const Model*> too_weak;  // best first
   for (const auto& id : tools.quality.ranked(*q.table)) {
     const auto found = models.find(id);
-    if (found == models.end() || found->second == q.model || !found->second->params) continue;
-    if (id == q.model->id || tools.quality.baseline(id, *q.table)->value < threshold) continue;
+    if (found == models.end() || found->second == q.model || id == q.model->id || !found->second->params) continue;
+    if (tools.quality.baseline(id, *q.table)->value < threshold) {
+      too_weak.push_back(found->second);
+      continue;
+    }
     auto candidate = as_published(*found->second, "switch", engines).front();
     const auto findings = tools.rules.apply(facts_of(tools, q, candidate), "variant");
     const auto* forbid = first_forbid(findings);
@@ -344,7 +347,14 @@ std::vector<const Model*> models_to_switch_to(const Toolbox& tools, const Questi
       rejections.push_back(rejection(candidate, forbid->code, forbid->rule, forbid->reason));
       continue;
     }
-    if (taken[std::ilogb(*found->second->params)]++ < per_size) chosen.push_back(found->second);
+    if (taken[std::ilogb(*found->second->params)]++ < switches_per_size) chosen.push_back(found->second);
+  }
+  if (!too_weak.empty()) {
+    const auto& best = *too_weak.front();
+    std::string because = "scores " + percent(tools.quality.baseline(best.id, *q.table)->value) + " on " +
+                          q.table->task + " uncompressed, " + percent(threshold) + " wanted";
+    if (too_weak.size() > 1) because += "; " + std::to_string(too_weak.size() - 1) + " other models score less";
+    rejections.push_back({"switch", best.id, "", "", "", "quality", "", because, std::nullopt});
   }
   return chosen;
 }

@@ -83,6 +83,8 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
     if (compares)
       q.defaults["scores"] = q.table->task + " as reported by " + q.table->harness +
                              (q.table->mode.empty() ? "" : " (" + q.table->mode + ")");
+    if (profile.allow.switch_model)
+      q.defaults["switch.candidates"] = "the best " + format_number(switches_per_size) + " per doubling of size";
   }
   if (!profile.accuracy.min && !profile.accuracy.retain) {
     q.profile.accuracy.retain = default_retain;

@@ -28,6 +28,9 @@ struct Toolbox {
   const EngineSupport* support(const Variant& variant, const Device& device) const;
 };
 
+/// Models to switch to that are looked at per doubling of size, best scores first.
+inline constexpr int switches_per_size = 3;
+
 /// The question after every name is resolved and every default applied.
 struct Question {
   Profile profile;

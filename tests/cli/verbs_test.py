@@ -40,6 +40,12 @@ class Verbs(CliTest):
         self.assertTrue(answer["rejections"] and all(r["because"] for r in answer["rejections"]))
         self.assertIn("workload.concurrency", answer["defaults"])
 
+    def test_every_example_profile_has_an_answer(self):
+        for profile in sorted((self.source / "examples/profiles").glob("*.yaml")):
+            done = subprocess.run([self.advisor, "recommend", profile], cwd=self.source, capture_output=True, text=True)
+            self.assertIn(done.returncode, (0, 1, 3), f"{profile}: {done.stderr}")
+            self.assertIn("Defaults applied", done.stdout)
+
     def test_exit_codes_of_answers(self):
         impossible = "model: meta-llama/Llama-3.1-405B-Instruct\nhardware: {id: nvidia-rtx-4090-24gb}\n"
         impossible += "task: {type: chat}\nallow: {switch: false}\n"
@@ -65,6 +71,7 @@ class Verbs(CliTest):
         plan = self.json_of("compress", self.tiny, out, "--scheme", "W8A16-channel", "--dry-run")
         self.assertFalse(out.exists())
         self.assertGreater(plan["disk_free"], plan["output_bytes"])
+        self.assertIn("vllm", plan["outputs"][0]["engines"])
         report = self.json_of("compress", self.tiny, out, "--scheme", "W8A16-channel")
         self.assertEqual(report["schema"], "advisor.compression/1")
         self.assertTrue((out / "advisor_report.json").exists() and (out / "tokenizer.json").exists())
