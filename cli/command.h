@@ -11,7 +11,7 @@
 
 namespace advisor::cli {
 
-/// Exit codes that scripts rely on (docs/cli.md).
+/// Exit codes that scripts rely on (README.md, 'advisor --help').
 enum Exit { exit_ok = 0, exit_infeasible = 1, exit_bad_input = 2, exit_insufficient_evidence = 3, exit_failure = 4 };
 
 struct Command {
