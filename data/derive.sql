@@ -51,6 +51,13 @@ INSERT OR IGNORE INTO suspects
 CREATE VIEW superseded AS
   SELECT kind, coalesce(source_id, '') AS source_id, row_line FROM measurement_flags WHERE flag = 'superseded';
 
+-- One model's rows are found without reading all of them: an estimate for one point has 20 ms.
+CREATE INDEX names_of_model ON model_names(model);
+CREATE INDEX quality_of_model ON quality(model_id);
+CREATE INDEX speed_of_model ON speed(model_id);
+CREATE INDEX scores_of_model ON model_scores(model_id);
+CREATE INDEX closed_scores_of_model ON model_scores_closed(model_id);
+
 ---------------------------------------------------------------------------------------------------- for readers
 
 -- A name of relation finetune has the geometry of its base but other weights: it joins for speed, not for quality.

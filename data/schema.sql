@@ -13,7 +13,7 @@ CREATE TABLE metadata (
   value TEXT NOT NULL
 ) WITHOUT ROWID;
 -- major: readers of another major must refuse; minor: columns or tables were added.
-INSERT INTO metadata VALUES ('layout_major', '1'), ('layout_minor', '0');
+INSERT INTO metadata VALUES ('layout_major', '1'), ('layout_minor', '1');
 
 ---------------------------------------------------------------------------------------------------- vocabularies
 
@@ -461,3 +461,15 @@ CREATE TABLE measurement_flags (
   line INTEGER NOT NULL,
   CONSTRAINT "a row is flagged once by hand" UNIQUE (kind, source_id, row_line)
 );
+
+-- Coefficients of the models fitted to the rows above, filled by build_db from libadvisor/estimate (core/fit.h).
+CREATE TABLE fitted_terms (
+  fit TEXT NOT NULL,
+  term TEXT NOT NULL,
+  level TEXT NOT NULL,
+  value REAL NOT NULL,
+  sd REAL NOT NULL CONSTRAINT "sd is not negative" CHECK (sd >= 0),
+  rows INTEGER NOT NULL CONSTRAINT "rows is not negative" CHECK (rows >= 0),
+  sources TEXT NOT NULL,
+  PRIMARY KEY (fit, term, level)
+) WITHOUT ROWID;

@@ -18,7 +18,10 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/suggest.h"
+#include "estimate/fits.h"
 #include "io/csv.h"
+#include "io/database.h"
 #include "io/sqlite.h"
 
 namespace advisor {
@@ -253,6 +256,33 @@ void refuse_strays(const fs::path& data, const std::set<fs::path>& loaded) {
   }
 }
 
+/// What the estimators compute with, fitted to the rows just loaded. Twelve digits: enough for any estimate, and the
+/// same on every machine.
+void store_fits(const fs::path& path) {
+  const auto terms = fit_all(load_knowledge(path));
+  const Sqlite database = Sqlite::open(path);
+  database.execute("BEGIN");
+  Statement insert = database.prepare("INSERT INTO fitted_terms VALUES (?, ?, ?, ?, ?, ?, ?)");
+  const auto rounded = [](double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.12g", value);
+    return parse_number<double>(text).value_or(value);
+  };
+  for (const FittedTerm& term : terms) {
+    insert.bind(1, term.fit);
+    insert.bind(2, term.term);
+    insert.bind(3, term.level);
+    insert.bind(4, rounded(term.value));
+    insert.bind(5, rounded(term.sd));
+    insert.bind(6, term.rows);
+    insert.bind(7, join(term.sources, ";"));
+    if (const auto failure = insert.insert())
+      throw Error(ErrorCode::internal,
+                  "fitted term " + term.fit + "." + term.term + "." + term.level + ": " + failure->message);
+  }
+  database.execute("COMMIT");
+}
+
 /// Each query of checks.sql returns (file, line, what is wrong) for each row that breaks it.
 void run_checks(const Sqlite& database, const fs::path& data) {
   const std::string text = read_text(data / "checks.sql");
@@ -313,6 +343,7 @@ void build_whole(const fs::path& data, const fs::path& out) {
   fs::remove(partial);
   try {
     build(data, partial);
+    store_fits(partial);
     fs::rename(partial, out);
   } catch (...) {
     std::error_code ignored;

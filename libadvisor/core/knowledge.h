@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/catalog.h"
+#include "core/fit.h"
 #include "core/hardware.h"
 #include "core/measurement.h"
 #include "core/rule.h"
@@ -39,6 +40,7 @@ struct Knowledge {
   std::vector<QualityMeasurement> quality;
   std::vector<SpeedMeasurement> speed;
   std::vector<Score> scores;
+  std::vector<FittedTerm> fits;  ///< empty: estimators fit the rows at hand
   std::vector<RuleSource> rules;
   std::vector<Family> families;
   std::vector<ApiPrice> api_prices;

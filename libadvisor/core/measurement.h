@@ -36,6 +36,8 @@ struct QualityMeasurement {
   std::string sparsity_of{};         ///< what `sparsity` is a share of: weights, activations, rank, visual_tokens ...
   std::string baseline_precision{};  ///< as published
   std::string suspect{};             ///< why the row is not to be used; empty = nothing against it
+  std::optional<double> standard_error{};  ///< of `value`, in its scale, where the source states it
+  std::string recorded{};                  ///< date of a user's own row (`advisor record`); empty = shipped
 };
 
 struct SpeedMeasurement {
@@ -54,6 +56,8 @@ struct SpeedMeasurement {
   std::string url, locator;
   std::string load{};     ///< as published: "1", "10 req/s", "offline 100 req"; concurrency is set only where stated
   std::string suspect{};  ///< why the row is not to be used; empty = nothing against it
+  std::optional<double> standard_error{};  ///< of `value`, in its unit, where the source states it
+  std::string recorded{};                  ///< date of a user's own row (`advisor record`); empty = shipped
 };
 
 /// A published score of an uncompressed model. Compare only within one harness and mode.

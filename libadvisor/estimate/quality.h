@@ -12,6 +12,7 @@
 #include "core/knowledge.h"
 #include "core/variant.h"
 #include "estimate/distribution.h"
+#include "estimate/prediction.h"
 
 namespace advisor {
 
@@ -41,6 +42,8 @@ struct Baseline {
   std::string source;
 };
 
+struct QualityCase;
+
 class QualityEstimator {
  public:
   explicit QualityEstimator(const Knowledge& knowledge);
@@ -48,6 +51,9 @@ class QualityEstimator {
 
   /// nullopt: nothing measured speaks for it, not even from afar. An uncompressed variant keeps exactly 1.
   std::optional<Retention> retention(const Model& model, const Variant& variant, const Yardstick& yardstick) const;
+
+  /// The same for a measured case, in the space of its `observed`.
+  std::optional<Prediction> predict(const QualityCase& question) const;
 
   /// The table that compares most models on the yardstick, one that has `model` if any has. Benchmarks of the family
   /// when the yardstick names none.

@@ -14,6 +14,7 @@
 #include "core/variant.h"
 #include "estimate/distribution.h"
 #include "estimate/pooling.h"
+#include "estimate/prediction.h"
 
 namespace advisor {
 
@@ -29,6 +30,8 @@ struct Rate {
   Estimate estimate() const { return to_log_estimate(log, basis, rows, sources); }
 };
 
+struct SpeedCase;
+
 class SpeedEstimator {
  public:
   explicit SpeedEstimator(const Knowledge& knowledge);
@@ -38,6 +41,9 @@ class SpeedEstimator {
   /// Seconds to the first token of one prompt, without queueing. nullopt: no rate for the dtype, size unknown.
   std::optional<Rate> first_token(const Model& model, const Variant& variant, const Hardware& hardware,
                                   Load load) const;
+
+  /// The quantity that a measured case asks for, in the space of its `observed`.
+  std::optional<Prediction> predict(const SpeedCase& question) const;
 
  private:
   using Cell = std::tuple<std::string, std::string, int>;  ///< engine, kind of hardware ("" = any), bits class

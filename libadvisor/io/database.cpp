@@ -54,10 +54,12 @@ class Row {
   int next_ = 0;
 };
 
+/// `chosen` is bound to the first parameter of `sql`, if it has one: the id that rows are selected by, empty = all.
 template <typename Value, typename Read>
-std::vector<Value> read_all(const Sqlite& database, const char* sql, Read read) {
+std::vector<Value> read_all(const Sqlite& database, const std::string& sql, Read read, const std::string& chosen = {}) {
   std::vector<Value> values;
   Statement statement = database.prepare(sql);
+  if (!chosen.empty()) statement.bind(1, chosen);
   while (statement.step()) {
     Row row(statement);
     read(row, values.emplace_back());
@@ -140,7 +142,12 @@ std::vector<Device> read_devices(const Sqlite& database) {
   });
 }
 
-void read_catalogs(const Sqlite& database, Knowledge& knowledge) {
+/// " WHERE column = ?1" when something is chosen.
+std::string where_is(const char* column, const std::string& chosen) {
+  return chosen.empty() ? "" : std::string(" WHERE ") + column + " = ?1";
+}
+
+void read_catalogs(const Sqlite& database, Knowledge& knowledge, const Selection& only) {
   knowledge.models = read_models(database);
   knowledge.devices = read_devices(database);
   knowledge.techniques = read_all<Technique>(
@@ -163,16 +170,18 @@ void read_catalogs(const Sqlite& database, Knowledge& knowledge) {
                                   *text = row.text();
                                 }
                               });
-  knowledge.prices =
-      read_all<Price>(database,
-                      "SELECT provider, sku, h.hardware, count, usd_per_hour, pricing, as_of, url, locator"
-                      " FROM prices p JOIN hardware_names h ON h.name = p.hardware_id ORDER BY p.line",
-                      [](Row& row, Price& p) {
-                        for (auto* text : {&p.provider, &p.sku, &p.hardware}) *text = row.text();
-                        p.count = row.integer();
-                        p.usd_per_hour = row.number();
-                        for (auto* text : {&p.pricing, &p.as_of, &p.url, &p.locator}) *text = row.text();
-                      });
+  knowledge.prices = read_all<Price>(
+      database,
+      "SELECT provider, sku, h.hardware, count, usd_per_hour, pricing, as_of, url, locator"
+      " FROM prices p JOIN hardware_names h ON h.name = p.hardware_id" +
+          where_is("h.hardware", only.hardware) + " ORDER BY p.line",
+      [](Row& row, Price& p) {
+        for (auto* text : {&p.provider, &p.sku, &p.hardware}) *text = row.text();
+        p.count = row.integer();
+        p.usd_per_hour = row.number();
+        for (auto* text : {&p.pricing, &p.as_of, &p.url, &p.locator}) *text = row.text();
+      },
+      only.hardware);
   knowledge.api_prices = read_all<ApiPrice>(
       database,
       "SELECT coalesce(a.model, p.model), provider, usd_per_million_input_tokens, usd_per_million_output_tokens, as_of,"
@@ -220,81 +229,107 @@ void read_tasks(const Sqlite& database, Knowledge& knowledge) {
 /// What a value of this scale is multiplied by to be a fraction of 1; raw values stay.
 double scale_factor(const std::string& scale) { return scale == "percent" ? 0.01 : 1; }
 
-std::vector<QualityMeasurement> read_quality(const Sqlite& database) {
-  const char* sql =
+std::vector<QualityMeasurement> read_quality(const Sqlite& database, const std::string& model) {
+  const std::string sql =
       "SELECT source_file, coalesce(catalog_model, q.model_id), coalesce(model_params_b, m.params_b), technique_id, "
       "format,"
       " weight_bits, activation_bits, kv_bits, bits_per_weight, group_size, pattern, sparsity, retrained, calibration,"
       " task_id, q.family, metric_name, higher_is_better, scale, baseline_value, value, url, q.locator, metric_kind,"
       " sparsity_of, baseline_precision, suspect"
-      " FROM quality_rows q LEFT JOIN models m ON m.model_id = q.catalog_model ORDER BY source_file, q.line";
+      " FROM quality_rows q LEFT JOIN models m ON m.model_id = q.catalog_model" +
+      where_is("catalog_model", model) + " ORDER BY source_file, q.line";
   std::int64_t id = 0;
-  return read_all<QualityMeasurement>(database, sql, [&](Row& row, QualityMeasurement& q) {
-    q.id = ++id;
-    q.source = row.text();
-    q.model = row.text();
-    q.params = times(row.maybe_number(), billion);
-    q.technique = row.text();
-    q.format = row.text();
-    for (auto* bits : {&q.weight_bits, &q.activation_bits, &q.kv_bits, &q.bits_per_weight}) *bits = row.maybe_number();
-    q.group_size = row.maybe_integer();
-    q.pattern = row.text();
-    q.sparsity = row.maybe_number().value_or(0);
-    q.retrained = row.yes();
-    for (auto* text : {&q.calibration, &q.task, &q.family, &q.metric}) *text = row.text();
-    q.higher_is_better = row.yes();
-    const double factor = scale_factor(row.text());
-    q.baseline = factor * row.number();
-    q.value = factor * row.number();
-    for (auto* text : {&q.url, &q.locator, &q.metric_kind, &q.sparsity_of, &q.baseline_precision, &q.suspect}) {
-      *text = row.text();
-    }
-    q.scheme = scheme_of(q);
-  });
+  return read_all<QualityMeasurement>(
+      database, sql,
+      [&](Row& row, QualityMeasurement& q) {
+        q.id = ++id;
+        q.source = row.text();
+        q.model = row.text();
+        q.params = times(row.maybe_number(), billion);
+        q.technique = row.text();
+        q.format = row.text();
+        for (auto* bits : {&q.weight_bits, &q.activation_bits, &q.kv_bits, &q.bits_per_weight})
+          *bits = row.maybe_number();
+        q.group_size = row.maybe_integer();
+        q.pattern = row.text();
+        q.sparsity = row.maybe_number().value_or(0);
+        q.retrained = row.yes();
+        for (auto* text : {&q.calibration, &q.task, &q.family, &q.metric}) *text = row.text();
+        q.higher_is_better = row.yes();
+        const double factor = scale_factor(row.text());
+        q.baseline = factor * row.number();
+        q.value = factor * row.number();
+        for (auto* text : {&q.url, &q.locator, &q.metric_kind, &q.sparsity_of, &q.baseline_precision, &q.suspect}) {
+          *text = row.text();
+        }
+        q.scheme = scheme_of(q);
+      },
+      model);
 }
 
-std::vector<SpeedMeasurement> read_speed(const Sqlite& database) {
-  const char* sql =
+std::vector<SpeedMeasurement> read_speed(const Sqlite& database, const std::string& model) {
+  const std::string sql =
       "SELECT source_file, coalesce(catalog_model, s.model_id), coalesce(model_params_b, m.params_b),"
       " coalesce(s.active_params_b, m.active_params_b), format, weight_bits,"
       " engine_name || CASE speculative WHEN 'yes' THEN '+specdec' ELSE '' END, engine_version, hardware, "
       "hardware_count,"
       " parallelism, input_len, output_len, batch_or_concurrency, metric, value, url, s.locator, suspect"
-      " FROM speed_rows s LEFT JOIN models m ON m.model_id = s.catalog_model ORDER BY source_file, s.line";
+      " FROM speed_rows s LEFT JOIN models m ON m.model_id = s.catalog_model" +
+      where_is("catalog_model", model) + " ORDER BY source_file, s.line";
   std::int64_t id = 0;
-  return read_all<SpeedMeasurement>(database, sql, [&](Row& row, SpeedMeasurement& s) {
-    s.id = ++id;
-    s.source = row.text();
-    s.model = row.text();
-    s.params = times(row.maybe_number(), billion);
-    s.active_params = times(row.maybe_number(), billion);
-    s.format = row.text();
-    s.weight_bits = row.maybe_number();
-    for (auto* text : {&s.engine, &s.engine_version, &s.hardware}) *text = row.text();
-    s.hardware_count = row.integer();
-    s.parallelism = row.text();
-    s.input_tokens = whole_number(row.text());
-    s.output_tokens = whole_number(row.text());
-    s.load = row.text();
-    s.concurrency = whole_number(s.load);
-    s.metric = row.text();
-    s.value = row.number();
-    for (auto* text : {&s.url, &s.locator, &s.suspect}) *text = row.text();
-  });
+  return read_all<SpeedMeasurement>(
+      database, sql,
+      [&](Row& row, SpeedMeasurement& s) {
+        s.id = ++id;
+        s.source = row.text();
+        s.model = row.text();
+        s.params = times(row.maybe_number(), billion);
+        s.active_params = times(row.maybe_number(), billion);
+        s.format = row.text();
+        s.weight_bits = row.maybe_number();
+        for (auto* text : {&s.engine, &s.engine_version, &s.hardware}) *text = row.text();
+        s.hardware_count = row.integer();
+        s.parallelism = row.text();
+        s.input_tokens = whole_number(row.text());
+        s.output_tokens = whole_number(row.text());
+        s.load = row.text();
+        s.concurrency = whole_number(s.load);
+        s.metric = row.text();
+        s.value = row.number();
+        for (auto* text : {&s.url, &s.locator, &s.suspect}) *text = row.text();
+      },
+      model);
 }
 
-std::vector<Score> read_scores(const Sqlite& database) {
-  const char* sql =
+std::vector<Score> read_scores(const Sqlite& database, const std::string& model) {
+  const std::string sql =
       "SELECT coalesce(catalog_model, model_id), task_id, family, metric_name, shots, mode, harness, scale, value, url,"
-      " locator, metric_kind, closed, suspect FROM score_rows ORDER BY closed, line";
-  return read_all<Score>(database, sql, [](Row& row, Score& s) {
-    for (auto* text : {&s.model, &s.task, &s.family, &s.metric, &s.shots, &s.mode, &s.harness}) *text = row.text();
-    const double factor = scale_factor(row.text());
-    s.value = factor * row.number();
-    for (auto* text : {&s.url, &s.locator, &s.metric_kind}) *text = row.text();
-    s.closed = row.integer() != 0;
-    s.suspect = row.text();
-  });
+      " locator, metric_kind, closed, suspect FROM score_rows" +
+      where_is("catalog_model", model) + " ORDER BY closed, line";
+  return read_all<Score>(
+      database, sql,
+      [](Row& row, Score& s) {
+        for (auto* text : {&s.model, &s.task, &s.family, &s.metric, &s.shots, &s.mode, &s.harness}) *text = row.text();
+        const double factor = scale_factor(row.text());
+        s.value = factor * row.number();
+        for (auto* text : {&s.url, &s.locator, &s.metric_kind}) *text = row.text();
+        s.closed = row.integer() != 0;
+        s.suspect = row.text();
+      },
+      model);
+}
+
+std::vector<FittedTerm> read_fits(const Sqlite& database) {
+  return read_all<FittedTerm>(database,
+                              "SELECT fit, term, level, value, sd, rows, sources FROM fitted_terms"
+                              " ORDER BY fit, term, level",
+                              [](Row& row, FittedTerm& t) {
+                                for (auto* text : {&t.fit, &t.term, &t.level}) *text = row.text();
+                                t.value = row.number();
+                                t.sd = row.number();
+                                t.rows = row.integer();
+                                t.sources = split(row.text());
+                              });
 }
 
 /// "4", "2.28": bits as they are written in a scheme.
@@ -324,18 +359,19 @@ std::string scheme_of(const QualityMeasurement& row) {
   return scheme + (*row.group_size == -1 ? "-channel" : "-g" + std::to_string(*row.group_size));
 }
 
-Knowledge load_knowledge(const std::filesystem::path& path) {
+Knowledge load_knowledge(const std::filesystem::path& path, const Selection& only) {
   if (!std::filesystem::exists(path)) {
     throw Error(ErrorCode::not_found, path.string() + ": no such file; ./dev build makes it from data/");
   }
   const Sqlite database = Sqlite::open_read_only(path);
   check_layout(database, path.string());
   Knowledge knowledge;
-  read_catalogs(database, knowledge);
+  read_catalogs(database, knowledge, only);
   read_tasks(database, knowledge);
-  knowledge.quality = read_quality(database);
-  knowledge.speed = read_speed(database);
-  knowledge.scores = read_scores(database);
+  knowledge.quality = read_quality(database, only.model);
+  knowledge.speed = read_speed(database, only.model);
+  knowledge.scores = read_scores(database, only.model);
+  knowledge.fits = read_fits(database);
   knowledge.digest = metadata(database, "digest");
   return knowledge;
 }

@@ -9,10 +9,17 @@
 
 namespace advisor {
 
+/// What a single question needs; an empty id stands for all.
+struct Selection {
+  std::string model;     ///< measurements and scores of this model only
+  std::string hardware;  ///< prices of this hardware only
+};
+
 /// Everything but `rules`. Ids are those of the catalogs; a measurement whose model or hardware is in no catalog keeps
 /// the published name of the model and an empty hardware. Superseded rows are left out, suspect ones marked.
 /// Throws not_found (no such file), parse_error (not such a database), unsupported (another layout).
-Knowledge load_knowledge(const std::filesystem::path& database);
+/// A selection leaves catalogs, vocabularies and fitted terms whole: one model's estimates need no other model's rows.
+Knowledge load_knowledge(const std::filesystem::path& database, const Selection& only = {});
 
 /// A scheme as variant.h reads it ("W4A16-g128", "Q4_K_M", "W8A8-fp8") from what a table says of a measurement, or
 /// `format` itself where that cannot be told.

@@ -72,6 +72,12 @@ Sqlite::Sqlite(const std::filesystem::path& path, int flags) : name_(path.string
 
 Sqlite Sqlite::open_read_only(const std::filesystem::path& path) { return Sqlite(path, SQLITE_OPEN_READONLY); }
 
+Sqlite Sqlite::open(const std::filesystem::path& path) {
+  Sqlite database(path, SQLITE_OPEN_READWRITE);
+  database.execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;");
+  return database;
+}
+
 Sqlite Sqlite::create(const std::filesystem::path& path) {
   Sqlite database(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   database.execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;");

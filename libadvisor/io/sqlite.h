@@ -56,6 +56,8 @@ class Sqlite {
  public:
   /// Throws io_error (also when the file is not a database).
   static Sqlite open_read_only(const std::filesystem::path& path);
+  /// An existing file, for reading and writing; waits up to five seconds for another writer.
+  static Sqlite open(const std::filesystem::path& path);
   /// `path` must not exist. Without a journal: the caller throws an unfinished file away.
   static Sqlite create(const std::filesystem::path& path);
 

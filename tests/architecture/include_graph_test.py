@@ -33,14 +33,14 @@ SURFACES = {
     "capi": {"core", "facade", "capi"},
     "bindings": {"core", "facade", "bindings"},
     "cli": {"core", "facade", "cli"},
-    "tools": {"core", "io", "tools"},
+    "tools": {"core", "estimate", "io", "tools"},
 }
 # What a folder's files may include besides the standard library and POSIX: a header or everything under a prefix.
 # A header that includes such a thing is private to its folder; nobody else may include it, not even indirectly.
 THIRD_PARTY = {
     "core": ["nlohmann/"],
     "rules": ["boost/graph/"],
-    "estimate": ["boost/math/"],
+    "estimate": ["boost/math/", "Eigen/"],
     "route": ["boost/graph/"],
     "io": ["sqlite3.h", "yaml-cpp/", "nlohmann/"],
     "tensor": ["hwy/", "cblas.h", "lapacke.h"],

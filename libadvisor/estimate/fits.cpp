@@ -1,0 +1,35 @@
+#include "estimate/fits.h"
+
+#include <algorithm>
+#include <iterator>
+#include <tuple>
+
+namespace advisor {
+
+namespace {
+
+using Fit = std::vector<FittedTerm> (*)(const Knowledge&);
+/// One line per fitted model.
+const std::vector<Fit> fits{};
+
+}  // namespace
+
+std::vector<FittedTerm> fit_all(const Knowledge& knowledge) {
+  std::vector<FittedTerm> all;
+  for (const Fit fit : fits) {
+    auto terms = fit(knowledge);
+    std::move(terms.begin(), terms.end(), std::back_inserter(all));
+  }
+  std::sort(all.begin(), all.end(), [](const FittedTerm& a, const FittedTerm& b) {
+    return std::tie(a.fit, a.term, a.level) < std::tie(b.fit, b.term, b.level);
+  });
+  return all;
+}
+
+std::vector<FittedTerm> terms_of(const std::vector<FittedTerm>& terms, const std::string& fit) {
+  std::vector<FittedTerm> some;
+  std::copy_if(terms.begin(), terms.end(), std::back_inserter(some), [&](const auto& t) { return t.fit == fit; });
+  return some;
+}
+
+}  // namespace advisor
