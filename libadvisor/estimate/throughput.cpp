@@ -6,6 +6,7 @@
 #include <set>
 
 #include "estimate/memory.h"
+#include "estimate/speed_case.h"
 #include "estimate/weights.h"
 
 namespace advisor {
@@ -205,6 +206,21 @@ std::optional<Rate> SpeedEstimator::first_token(const Model& model, const Varian
   rate.log = Distribution{std::log(std::max(computing, moving) + fixed), eta.sd, eta.df}.widened(0.15);
   if (pooled) rate.sources = pooled->sources;
   return rate;
+}
+
+std::optional<Prediction> SpeedEstimator::predict(const SpeedCase& question) const {
+  const auto& load = question.load;
+  const bool first = question.quantity == "ttft" || question.quantity == "prefill";
+  const auto rate = first ? first_token(question.model, question.variant, question.hardware, load)
+                          : decode(question.model, question.variant, question.hardware, load);
+  if (!rate) return std::nullopt;
+  Distribution answer = rate->log;
+  if (question.quantity == "prefill") {
+    answer = answer.scaled(std::log(static_cast<double>(std::max<std::int64_t>(1, load.input_tokens))), -1);
+  } else if (question.quantity == "tpot") {
+    answer = answer.scaled(std::log(static_cast<double>(load.concurrency)), -1);
+  }
+  return Prediction{answer, rate->basis, rate->rows, rate->sources, "two-term roofline"};
 }
 
 }  // namespace advisor
