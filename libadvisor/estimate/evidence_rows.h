@@ -1,18 +1,17 @@
-// Quality measurements made comparable: one number per row (recovery), suspect rows out, indexed by bits.
+// Cases indexed by what may speak for each other at all: bits and kind of sparsity.
 #pragma once
 
 #include <map>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "core/knowledge.h"
-#include "core/variant.h"
+#include "estimate/quality_case.h"
 
 namespace advisor {
 
 struct EvidenceRow {
-  double recovery = 0;
+  double recovery = 0;   ///< baseline / value of perplexities
   double ln_params = 0;  ///< 0 when unknown
   std::string source, model, technique, scheme, task, family;
   std::string where;         ///< url
@@ -27,12 +26,9 @@ struct EvidenceKey {
   auto operator<=>(const EvidenceKey&) const = default;
 };
 
-EvidenceKey evidence_key(const Variant& variant);
+EvidenceKey evidence_key(const Treatment& treatment);
 
 /// Sorted inside each key by content, so that the order of the knowledge cannot matter.
 std::map<EvidenceKey, std::vector<EvidenceRow>> evidence_rows(const Knowledge& knowledge);
-
-/// Techniques that do the same arithmetic: llama.cpp's legacy types are round-to-nearest in groups of 32.
-std::string technique_class(const std::string& technique, const std::string& scheme);
 
 }  // namespace advisor

@@ -162,6 +162,7 @@ struct QualityEstimator::Index {
   FamilyTree families;
   /// The nearest level that has enough rows.
   std::optional<Retention> transfer(const EvidenceKey& key, const Question& question) const;
+  std::optional<Retention> retention(const Model& model, const Treatment& treatment, const Yardstick& yardstick) const;
 };
 
 QualityEstimator::QualityEstimator(const Knowledge& knowledge)
@@ -179,31 +180,47 @@ std::optional<Retention> QualityEstimator::Index::transfer(const EvidenceKey& ke
   return std::nullopt;
 }
 
-std::optional<Retention> QualityEstimator::retention(const Model& model, const Variant& variant,
-                                                     const Yardstick& yardstick) const {
-  if (variant.technique == "none" && variant.sparsity == 0)
-    return Retention{{1, 0, 30}, Basis::measured, 0, {}, "not compressed"};
-  auto key = evidence_key(variant);
+std::optional<Retention> QualityEstimator::Index::retention(const Model& model, const Treatment& treatment,
+                                                            const Yardstick& yardstick) const {
+  auto key = evidence_key(treatment);
   const Question question{&model.id,
                           model.params.value_or(0) > 0 ? std::log(*model.params) : 0,
-                          technique_class(variant.technique, variant.scheme),
-                          variant.scheme,
+                          treatment.technique,
+                          treatment.scheme,
                           &yardstick,
-                          &index_->families,
+                          &families,
                           key.activation >= 16 && key.weight < 8,
-                          variant.scheme.find("-channel") != std::string::npos};
-  auto best = index_->transfer(key, question);
+                          treatment.group == -1};
+  auto best = transfer(key, question);
   if ((best && best->basis == Basis::measured) || key.activation < 16 || key.sparsity > 0) return best;
   // More bits keep no less: where 8 or 6 bits are rarely measured on a task, what 5 or 6 keep is a bound.
   const int bits = key.weight;
   for (key.weight = bits - 1; key.weight >= 5; --key.weight) {
-    auto fewer = index_->transfer(key, question);
+    auto fewer = transfer(key, question);
     if (!fewer || (best && fewer->recovery.quantile(0.05) <= best->recovery.quantile(0.05))) continue;
     best = std::move(fewer);
     best->basis = Basis::transferred;
     best->how = "at least what " + std::to_string(key.weight) + " bits keep: " + best->how;
   }
   return best;
+}
+
+std::optional<Retention> QualityEstimator::retention(const Model& model, const Variant& variant,
+                                                     const Yardstick& yardstick) const {
+  if (variant.technique == "none" && variant.sparsity == 0)
+    return Retention{{1, 0, 30}, Basis::measured, 0, {}, "not compressed"};
+  return index_->retention(model, treatment_of(variant), yardstick);
+}
+
+std::optional<Prediction> QualityEstimator::predict(const QualityCase& question) const {
+  const auto kept = index_->retention(question.model, question.treatment, question.yardstick);
+  if (!kept) return std::nullopt;
+  auto distribution = kept->recovery;
+  if (question.measure == "perplexity") {  // recovery = baseline / value there
+    const double ratio = std::max(distribution.mean, 1e-6);
+    distribution = {-std::log(ratio), distribution.sd / ratio, distribution.df};
+  }
+  return Prediction{distribution, kept->basis, kept->rows, kept->sources, kept->how};
 }
 
 std::optional<ScoreTable> QualityEstimator::choose_table(const std::string& model, const Yardstick& yardstick) const {
