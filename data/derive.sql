@@ -62,7 +62,7 @@ CREATE INDEX closed_scores_of_model ON model_scores_closed(model_id);
 
 -- A name of relation finetune has the geometry of its base but other weights: it joins for speed, not for quality.
 CREATE VIEW quality_rows AS
-  SELECT q.*, CASE WHEN a.relation = 'finetune' THEN NULL ELSE a.model END AS catalog_model, e.technique AS technique_id,
+  SELECT q.*, a.model AS named_model, CASE WHEN a.relation = 'finetune' THEN NULL ELSE a.model END AS catalog_model, e.technique AS technique_id,
     k.task AS task_id, t.family AS family, m.metric AS metric_name, m.kind AS metric_kind, s.reason AS suspect
   FROM quality q
     JOIN model_names a ON a.name = q.model_id JOIN technique_names e ON e.name = q.technique

@@ -1,0 +1,82 @@
+// How the rows of advisor.db become values; shared by the database_*.cpp files and by nobody else.
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "core/knowledge.h"
+#include "io/database.h"
+#include "io/sqlite.h"
+
+namespace advisor {
+
+inline constexpr double billion = 1e9, giga = 1e9, tera = 1e12;
+
+inline std::optional<double> times(std::optional<double> number, double factor) {
+  return number ? std::optional(*number * factor) : std::nullopt;
+}
+
+/// "text;image" -> {"text", "image"}
+inline std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> items;
+  for (std::size_t start = 0; start < list.size();) {
+    const std::size_t end = std::min(list.find(';', start), list.size());
+    if (end > start) items.push_back(list.substr(start, end - start));
+    start = end + 1;
+  }
+  return items;
+}
+
+/// A count where the text is one: "512", not "ShareGPT" or "10 req/s".
+inline std::optional<std::int64_t> whole_number(const std::string& text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
+}
+
+/// Reads the columns of one row from left to right, so that a query and its reader stand side by side.
+class Row {
+ public:
+  explicit Row(const Statement& statement) : statement_(statement) {}
+  std::string text() { return statement_.text(next_++); }
+  double number() { return statement_.number(next_++); }
+  std::int64_t integer() { return statement_.integer(next_++); }
+  bool yes() { return statement_.yes(next_++); }
+  std::optional<double> maybe_number() { return statement_.maybe_number(next_++); }
+  std::optional<std::int64_t> maybe_integer() { return statement_.maybe_integer(next_++); }
+  std::optional<bool> maybe_yes() { return statement_.maybe_yes(next_++); }
+
+ private:
+  const Statement& statement_;
+  int next_ = 0;
+};
+
+/// `chosen` is bound to the first parameter of `sql`, if it has one: the id that rows are selected by, empty = all.
+template <typename Value, typename Read>
+std::vector<Value> read_all(const Sqlite& database, const std::string& sql, Read read, const std::string& chosen = {}) {
+  std::vector<Value> values;
+  Statement statement = database.prepare(sql);
+  if (!chosen.empty()) statement.bind(1, chosen);
+  while (statement.step()) {
+    Row row(statement);
+    read(row, values.emplace_back());
+  }
+  return values;
+}
+
+/// " WHERE column = ?1" when something is chosen.
+inline std::string where_is(const char* column, const std::string& chosen) {
+  return chosen.empty() ? "" : std::string(" WHERE ") + column + " = ?1";
+}
+
+/// Catalogs and vocabularies into `knowledge`.
+void read_catalogs(const Sqlite& database, const Selection& only, Knowledge& knowledge);
+void read_vocabularies(const Sqlite& database, Knowledge& knowledge);
+/// Measurements, scores and fitted terms.
+void read_measurements(const Sqlite& database, const Selection& only, Knowledge& knowledge);
+
+}  // namespace advisor
