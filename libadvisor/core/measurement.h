@@ -58,6 +58,7 @@ struct SpeedMeasurement {
   std::string suspect{};  ///< why the row is not to be used; empty = nothing against it
   std::optional<double> standard_error{};  ///< of `value`, in its unit, where the source states it
   std::string recorded{};                  ///< date of a user's own row (`advisor record`); empty = shipped
+  std::string input_length{}, output_length{};  ///< as published: "512", "p50 280 (ShareGPT)", "<=256"
 };
 
 /// A published score of an uncompressed model. Compare only within one harness and mode.

@@ -72,8 +72,10 @@ std::vector<SpeedMeasurement> read_speed(const Sqlite& database, const std::stri
         for (auto* text : {&s.engine, &s.engine_version, &s.hardware}) *text = row.text();
         s.hardware_count = row.integer();
         s.parallelism = row.text();
-        s.input_tokens = whole_number(row.text());
-        s.output_tokens = whole_number(row.text());
+        s.input_length = row.text();
+        s.output_length = row.text();
+        s.input_tokens = whole_number(s.input_length);
+        s.output_tokens = whole_number(s.output_length);
         s.load = row.text();
         s.concurrency = whole_number(s.load);
         s.metric = row.text();
