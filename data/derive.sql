@@ -55,8 +55,9 @@ CREATE VIEW superseded AS
 CREATE INDEX names_of_model ON model_names(model);
 CREATE INDEX quality_of_model ON quality(model_id);
 CREATE INDEX speed_of_model ON speed(model_id);
-CREATE INDEX scores_of_model ON model_scores(model_id);
-CREATE INDEX closed_scores_of_model ON model_scores_closed(model_id);
+CREATE TABLE all_scores AS SELECT 0 AS closed, '' AS part, * FROM model_scores
+  UNION ALL SELECT 1, 'closed', * FROM model_scores_closed;
+CREATE INDEX scores_of_model ON all_scores(model_id);
 
 ---------------------------------------------------------------------------------------------------- for readers
 
@@ -85,8 +86,7 @@ CREATE VIEW speed_rows AS
 CREATE VIEW score_rows AS
   SELECT r.*, a.model AS catalog_model, k.task AS task_id, t.family AS family, m.metric AS metric_name,
     m.kind AS metric_kind, s.reason AS suspect
-  FROM (SELECT 0 AS closed, '' AS part, * FROM model_scores
-        UNION ALL SELECT 1, 'closed', * FROM model_scores_closed) r
+  FROM all_scores r
     JOIN model_names a ON a.name = r.model_id
     JOIN task_names k ON k.name = r.task JOIN tasks t ON t.task = k.task
     JOIN metric_names n ON n.name = r.metric JOIN metrics m ON m.metric = n.metric
