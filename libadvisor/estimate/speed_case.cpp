@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
 #include "core/error.h"
+#include "estimate/weights.h"
 
 namespace advisor {
 
@@ -105,17 +108,123 @@ std::optional<Scheme> read_scheme(const SpeedMeasurement& row) {
 }
 
 std::string quantity_of(const std::string& metric) {
-  if (metric == "decode_tok_s") return "decode";
+  if (metric == "decode_tok_s" || metric == "total_tok_s" || metric == "requests_s") return "decode";
   if (metric == "prefill_tok_s") return "prefill";
   if (metric == "ttft_ms") return "ttft";
   if (metric == "tpot_ms") return "tpot";
   return "";
 }
 
+/// The first whole number in a text such as "p50 280 (ShareGPT)", not counting percentiles.
+std::optional<std::int64_t> number_in(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool starts = std::isdigit(static_cast<unsigned char>(text[i])) &&
+                        (i == 0 || !std::isalnum(static_cast<unsigned char>(text[i - 1])));
+    std::int64_t value = 0;
+    if (starts && std::from_chars(text.data() + i, text.data() + text.size(), value).ec == std::errc()) return value;
+  }
+  return std::nullopt;
+}
+
+/// Median prompt of ShareGPT as AccelMark's suites state it.
+constexpr std::int64_t sharegpt_prompt = 280;
+/// Where a table of single streams says nothing: llama-bench's standard lengths.
+constexpr std::int64_t usual_prompt = 512, usual_answer = 128;
+
+std::int64_t prompt_of(const SpeedMeasurement& row) {
+  if (row.input_tokens) return *row.input_tokens;
+  if (const auto stated = number_in(row.input_length)) return *stated;
+  return row.input_length.find("ShareGPT") != std::string::npos ? sharegpt_prompt : usual_prompt;
+}
+
+/// "<=512" is a cap: answers of a chat are half as long on average.
+std::int64_t answer_of(const SpeedMeasurement& row) {
+  if (row.output_tokens) return *row.output_tokens;
+  if (const auto stated = number_in(row.output_length)) return std::max<std::int64_t>(1, *stated / 2);
+  return usual_answer;
+}
+
+/// Engines keep at most so many requests in a batch unless told otherwise (max-num-seqs of vLLM and SGLang).
+constexpr std::int64_t usual_batch = 256, largest_batch = 2048;
+
+std::optional<Load> read_load(const SpeedMeasurement& row) {
+  Load load{prompt_of(row), answer_of(row), 1};
+  const auto number = number_in(row.load);
+  if (row.concurrency) {
+    load.concurrency = *row.concurrency;
+  } else if (row.load.ends_with("req/s")) {
+    load.requests_per_second = std::strtod(row.load.c_str(), nullptr);
+    load.concurrency = usual_batch;
+    if (!(load.requests_per_second > 0)) return std::nullopt;
+  } else if (row.load.starts_with("offline") && number) {
+    load.concurrency = std::min(*number, usual_batch);
+    load.requests = *number;
+  } else if (row.load.starts_with("max-num-seqs=") || row.load.starts_with("max_num_seqs=")) {
+    const auto batch = number_in(std::string_view(row.load).substr(13));
+    if (!batch) return std::nullopt;
+    load.concurrency = *batch;
+  } else if (row.load == "max(infinite rate)") {
+    load.concurrency = largest_batch;
+  } else {
+    return std::nullopt;
+  }
+  if (load.concurrency < 1 || load.input_tokens < 0) return std::nullopt;
+  return load;
+}
+
+/// Rates over the whole time of the requests. Tables of Qwen say so in their text, others in the locator; whoever
+/// reports a batch without saying how it was filled ran a benchmark from start to end.
+bool is_end_to_end(const SpeedMeasurement& row) {
+  if (row.metric == "total_tok_s" || row.metric == "requests_s") return true;
+  if (row.metric != "decode_tok_s") return false;
+  return !row.concurrency || row.source.starts_with("qwen") || row.locator.find("includes") != std::string::npos;
+}
+
 bool is_translation(const SpeedMeasurement& row) {
   for (const auto* engine : {"ctranslate2", "marian", "opennmt", "fastertransformer"})
     if (row.engine == engine) return true;
   return row.source == "ctranslate2";
+}
+
+/// Why the machine was not used as the model assumes; empty when it was.
+std::string not_comparable(const SpeedMeasurement& row) {
+  if (row.parallelism.find("offload") != std::string::npos) return "part of the weights is in main memory";
+  if (row.parallelism.find("thread") != std::string::npos && number_in(row.parallelism).value_or(0) < 4)
+    return "fewer threads than the processor has cores";
+  return "";
+}
+
+/// Tables round sizes, and of the embedding one row is read: as in data/derive.sql.
+constexpr double rounding = 1.15;
+
+/// Why no machine could have been that fast; empty when it could. Tokens that cost neither reading nor arithmetic were
+/// not computed: a cached prompt, a drafted answer, experts that the row does not mention.
+std::string impossible(const SpeedCase& question, double value) {
+  const auto weights = estimate_weights(question.model, question.variant);
+  if (!weights) return "";
+  const auto& device = question.hardware.device;
+  const auto count = static_cast<double>(question.hardware.count),
+             sequences = static_cast<double>(question.load.concurrency);
+  const double reading = weights->read_bytes / (*device.bandwidth * count) / rounding;
+  if (question.load.requests_per_second > 0 || question.end_to_end) return "";
+  if (question.quantity == "decode") return sequences / value < reading ? "faster than the weights can be read" : "";
+  if (question.quantity == "tpot") return value < reading ? "faster than the weights can be read" : "";
+  const auto tokens = static_cast<double>(std::max<std::int64_t>(1, question.load.input_tokens)) * sequences;
+  const double seconds = question.quantity == "ttft" ? value : tokens / value;
+  double peak = 0;
+  for (const auto& rate : {device.fp32, device.fp16, device.bf16, device.fp8, device.int8, device.fp4})
+    peak = std::max(peak, rate.value_or(0));
+  const double computing = peak > 0 ? 2 * weights->active_params * tokens / (peak * count) / rounding : 0;
+  if (seconds < computing) return "faster than the prompt can be computed: a part of it was cached";
+  return seconds < reading ? "faster than the weights can be read" : "";
+}
+
+/// ln of what turns the row's unit into that of its quantity: seconds, or output tokens per second.
+double log_unit(const SpeedMeasurement& row, const Load& load) {
+  const auto in = static_cast<double>(load.input_tokens), out = static_cast<double>(load.output_tokens);
+  if (row.metric.ends_with("_ms")) return -std::log(1000.0);
+  if (row.metric == "total_tok_s") return std::log(out / (in + out));
+  return row.metric == "requests_s" ? std::log(out) : 0;
 }
 
 }  // namespace
@@ -133,11 +242,13 @@ std::optional<SpeedCase> SpeedCases::read(const SpeedMeasurement& row, std::stri
   SpeedCase question;
   question.quantity = quantity_of(row.metric);
   if (question.quantity.empty()) return refuse(row.metric + " is no speed that is estimated");
-  if (!row.suspect.empty()) return refuse("marked as suspect: " + row.suspect);
+  if (!row.suspect.empty()) return refuse("marked as suspect");
   if (row.engine.ends_with("+specdec")) return refuse("speculative decoding");
   if (is_translation(row)) return refuse("translation model");
   if (!(row.value > 0) || !std::isfinite(row.value)) return refuse("its value is no positive number");
-  if (!row.concurrency) return refuse("load is no concurrency: " + row.load);
+  const auto load = read_load(row);
+  if (!load) return refuse("load is neither a concurrency nor a rate");
+  if (const auto why = not_comparable(row); !why.empty()) return refuse(why);
   const auto device = devices_.find(row.hardware);
   if (device == devices_.end()) return refuse("hardware is in no catalog");
   if (!device->second->bandwidth) return refuse("memory bandwidth of the hardware is unknown");
@@ -155,12 +266,14 @@ std::optional<SpeedCase> SpeedCases::read(const SpeedMeasurement& row, std::stri
   question.variant.format = scheme->format;
   question.variant.technique = scheme->technique;
   question.hardware = {*device->second, row.hardware_count, "catalog"};
-  question.load.input_tokens = row.input_tokens.value_or(512);
-  question.load.output_tokens = row.output_tokens.value_or(128);
-  question.load.concurrency = *row.concurrency;
+  question.load = *load;
+  question.end_to_end = is_end_to_end(row);
   question.mixture = question.model.active_params && *question.model.active_params < 0.9 * *question.model.params;
-  const bool milliseconds = row.metric.ends_with("_ms");
-  question.observed = std::log(milliseconds ? row.value / 1000 : row.value);
+  question.observed = std::log(row.value) + log_unit(row, *load);
+  if (const auto why = impossible(question, std::exp(question.observed)); !why.empty()) return refuse(why);
+  const auto memory = estimate_weights(question.model, question.variant);
+  const double capacity = device->second->memory * static_cast<double>(row.hardware_count);
+  if (memory && capacity > 0 && memory->bytes > capacity) return refuse("the weights do not fit the device's memory");
   question.source = row.source;
   question.where = row.locator;
   question.engine_version = row.engine_version;

@@ -18,8 +18,12 @@
 
 namespace advisor {
 
+/// What the machine has to do. Closed loop: `concurrency` requests are always under way. Open loop: requests arrive at
+/// a rate, and at most `concurrency` are worked on at once.
 struct Load {
   std::int64_t input_tokens = 1024, output_tokens = 256, concurrency = 1;
+  double requests_per_second = 0;  ///< 0: closed loop
+  std::int64_t requests = 0;       ///< in the whole run; 0: steady state
 };
 
 struct Rate {
