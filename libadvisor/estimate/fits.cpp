@@ -4,13 +4,15 @@
 #include <iterator>
 #include <tuple>
 
+#include "estimate/scores_fit.h"
+
 namespace advisor {
 
 namespace {
 
 using Fit = std::vector<FittedTerm> (*)(const Knowledge&);
 /// One line per fitted model.
-const std::vector<Fit> fits{};
+const std::vector<Fit> fits{fit_scores};
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 
 #include "core/knowledge.h"
 #include "core/variant.h"
+#include "estimate/baseline.h"
 #include "estimate/distribution.h"
 #include "estimate/prediction.h"
 
@@ -29,17 +30,6 @@ struct Retention {
   std::int64_t rows = 0;
   std::vector<std::string> sources;
   std::string how;  ///< "12 measurements of other models of similar size, same technique and task family"
-};
-
-/// One harness and mode, because scores compare only inside.
-struct ScoreTable {
-  std::string task, harness, mode;
-  bool operator==(const ScoreTable&) const = default;
-};
-
-struct Baseline {
-  double value = 0, sd = 0;  ///< fraction of 1
-  std::string source;
 };
 
 struct QualityCase;
