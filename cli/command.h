@@ -19,7 +19,8 @@ struct Command {
   int (*run)(const std::vector<std::string>& args, const Command& self);
 };
 
-extern const Command recommend_command, compress_command, evaluate_command, catalog_command, probe_command;
+extern const Command recommend_command, compress_command, evaluate_command, catalog_command, probe_command,
+    backtest_command;
 
 /// Parses `args`; prints help and returns false for --help. Every command has --help, --json and --data.
 /// Throws Error{invalid_argument} with suggestions for unknown options.

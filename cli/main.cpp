@@ -12,8 +12,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::array commands = {&recommend_command, &compress_command, &evaluate_command, &catalog_command,
-                                 &probe_command};
+constexpr std::array commands = {&recommend_command, &compress_command, &evaluate_command,
+                                 &catalog_command,   &probe_command,    &backtest_command};
 
 void print_help(std::ostream& out) {
   out << "advisor " << version() << ": compress, switch or keep a language model, on evidence\n\n"

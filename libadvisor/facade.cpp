@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "core/error.h"
 #include "core/suggest.h"
 #include "io/database.h"
+#include "io/measurement_file.h"
 #include "io/probe.h"
 #include "recommend/recommend.h"
 #include "tensor/kernels/kernels.h"
@@ -236,6 +238,34 @@ CompressReport Advisor::compress(const CompressRequest& request, const ProgressF
 
 EvaluationReport Advisor::evaluate(const EvaluateRequest& request, const EvaluateProgressFn& progress) const {
   return advisor::evaluate(request, progress);
+}
+
+BacktestReport Advisor::backtest(const std::vector<fs::path>& files, LeftOut left_out, int threads,
+                                 const BacktestProgress& progress) const {
+  BacktestRequest request;
+  request.left_out = left_out;
+  request.threads = threads;
+  const auto is_shipped = [](const auto& row) { return row.recorded.empty(); };
+  if (files.empty()) {
+    std::copy_if(knowledge().quality.begin(), knowledge().quality.end(), std::back_inserter(request.quality),
+                 is_shipped);
+    std::copy_if(knowledge().speed.begin(), knowledge().speed.end(), std::back_inserter(request.speed), is_shipped);
+    return advisor::backtest(knowledge(), request, progress);
+  }
+  const PublishedNames names(find_data(state_->data_dir) / "advisor.db");
+  std::map<std::string, std::int64_t> unmapped;
+  for (const fs::path& file : files) {
+    MeasurementFile read = read_measurements(file, names, knowledge());
+    std::move(read.quality.begin(), read.quality.end(), std::back_inserter(request.quality));
+    std::move(read.speed.begin(), read.speed.end(), std::back_inserter(request.speed));
+    for (const auto& [why, rows] : read.unmapped) unmapped[why] += rows;
+  }
+  BacktestReport report = advisor::backtest(knowledge(), request, progress);
+  for (const auto& [why, rows] : unmapped) {
+    report.rows += rows;
+    report.unscored[why] += rows;
+  }
+  return report;
 }
 
 EvaluateRequest evaluation_of(const fs::path& model, const fs::path& suite, int threads, std::int64_t limit) {

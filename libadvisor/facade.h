@@ -10,6 +10,7 @@
 #include "core/knowledge.h"
 #include "core/profile.h"
 #include "core/recommendation.h"
+#include "estimate/backtest_score.h"
 #include "evaluate/evaluate.h"
 #include "io/yaml.h"
 #include "recommend/explain.h"
@@ -37,6 +38,11 @@ class Advisor {
   CompressReport compress(const CompressRequest& request, const ProgressFn& progress = {}) const;
 
   EvaluationReport evaluate(const EvaluateRequest& request, const EvaluateProgressFn& progress = {}) const;
+
+  /// Scores predictions against the measurements in `files` (io/measurement_file.h), or against all shipped ones when
+  /// there are none, each with everything of its source or model left out.
+  BacktestReport backtest(const std::vector<std::filesystem::path>& files, LeftOut left_out, int threads = 0,
+                          const BacktestProgress& progress = {}) const;
 
  private:
   struct State;
