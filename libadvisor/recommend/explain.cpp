@@ -63,6 +63,12 @@ std::string headline(const Recommendation& r) {
   return "";
 }
 
+/// The score of its uncompressed model is not measured but predicted.
+bool is_predicted(const Option& option) {
+  return std::any_of(option.evidence.begin(), option.evidence.end(),
+                     [](const Evidence& evidence) { return evidence.kind == "prediction"; });
+}
+
 std::string quality_text(const Option& option) {
   if (!option.quality) return "unknown";
   const auto& quality = *option.quality;
@@ -72,8 +78,15 @@ std::string quality_text(const Option& option) {
            number(100 * quality.retention->low, "%.1f") + " to " + number(100 * quality.retention->high, "%.1f") + ")";
   else
     text = "unchanged";
-  if (std::isfinite(quality.value.mean))
-    text += ", " + quality.task + " " + number(100 * quality.value.mean, "%.1f") + " %";
+  if (std::isfinite(quality.value.mean)) {
+    const auto percent = [](double value) { return number(100 * value, "%.1f"); };
+    text += ", " + quality.task + " ";
+    if (is_predicted(option))
+      text += "predicted " + percent(quality.value.mean) + " % (" + percent(quality.value.low) + " to " +
+              percent(quality.value.high) + ")";
+    else
+      text += percent(quality.value.mean) + " %";
+  }
   return text;
 }
 
@@ -98,7 +111,7 @@ void add_best(const Recommendation& r, std::string& out) {
     quality += "; the limit is met with probability " + number(*best.quality->probability, "%.2f");
   line("quality", quality);
   for (const auto& evidence : best.evidence)
-    if (evidence.kind == "measurement") line("evidence", evidence.text);
+    if (evidence.kind == "measurement" || evidence.kind == "prediction") line("evidence", evidence.text);
   line("speed", speed_text(best));
   if (best.usd_per_million_tokens)
     line("cost", number(best.usd_per_million_tokens->mean, "%.3g") + " USD per million output tokens (" +

@@ -5,10 +5,12 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include <tuple>
 
 #include "core/units.h"
 #include "estimate/cost.h"
 #include "estimate/memory.h"
+#include "recommend/accuracy.h"
 #include "recommend/plan.h"
 
 namespace advisor {
@@ -16,8 +18,6 @@ namespace advisor {
 namespace {
 
 std::string bytes(double value) { return format_quantity(value, Dimension::bytes); }
-
-std::string percent(double value) { return format_number(std::round(value * 1000) / 10) + " %"; }
 
 Rejection rejection(const Candidate& candidate, std::string code, std::string rule, std::string because) {
   return {candidate.action,         candidate.model->id,      candidate.variant.scheme,
@@ -49,93 +49,6 @@ std::string memory_detail(const MemoryEstimate& memory) {
   return "weights " + bytes(memory.weights) + ", KV cache " + bytes(memory.kv_cache) + " for " +
          std::to_string(memory.concurrency) + " x " + std::to_string(memory.context) + " tokens, engine " +
          bytes(memory.overhead);
-}
-
-constexpr double not_known = std::numeric_limits<double>::quiet_NaN();
-
-/// An absolute value that nobody knows: JSON writes null.
-Estimate unknown_value(const Retention& kept) {
-  Estimate estimate = to_estimate({1, 0, 30}, kept.basis, kept.rows, kept.sources);
-  estimate.mean = estimate.sd = estimate.low = estimate.high = not_known;
-  return estimate;
-}
-
-struct QualityJudgement {
-  std::optional<QualityEstimate> estimate;
-  double key = 0;  ///< lower bound relative to the model in use
-  std::string how;
-  std::string missing;  ///< why the limit cannot be judged
-};
-
-/// Product of two independent factors, to first order.
-Distribution times(const Distribution& a, const Distribution& b) {
-  return {a.mean * b.mean, std::hypot(a.mean * b.sd, b.mean * a.sd), std::min(a.df, b.df)};
-}
-
-Distribution value_of(const Distribution& recovery, const Baseline& baseline, double chance) {
-  const Distribution above{baseline.value - chance, baseline.sd, 30};
-  return times(recovery, above).scaled(chance, 1);
-}
-
-/// Score relative to the model in use: for the same model its own noise cancels.
-std::optional<Distribution> relative_of(const Question& q, const Candidate& candidate, const Distribution& recovery,
-                                        const std::optional<Baseline>& own) {
-  if (candidate.model == q.model)
-    return own ? relative_to_baseline(recovery, own->value, q.yardstick.chance) : recovery;
-  if (!own || !q.baseline || q.baseline->value <= 0) return std::nullopt;
-  const auto value = value_of(recovery, *own, q.yardstick.chance);
-  const double base = q.baseline->value, relative_sd = q.baseline->sd / base;
-  return Distribution{value.mean / base, std::hypot(value.sd / base, value.mean / base * relative_sd), value.df};
-}
-
-QualityJudgement judge_quality(const Toolbox& tools, const Question& q, const Candidate& candidate) {
-  QualityJudgement result;
-  const auto kept = tools.quality.retention(*candidate.model, candidate.variant, q.yardstick);
-  if (!kept) {
-    result.missing = "a measurement of " + candidate.variant.technique + " " + candidate.variant.scheme + " on " +
-                     q.task.family + " tasks";
-    return result;
-  }
-  result.how = kept->how;
-  const auto own = q.table ? tools.quality.baseline(candidate.model->id, *q.table) : std::nullopt;
-  const auto relative = relative_of(q, candidate, kept->recovery, own);
-  QualityEstimate estimate;
-  estimate.task = q.table && own ? q.table->task : q.task.id;
-  const auto own_relative = own ? relative_to_baseline(kept->recovery, own->value, q.yardstick.chance) : kept->recovery;
-  estimate.retention = to_estimate(own_relative, kept->basis, kept->rows, kept->sources);
-  estimate.value = unknown_value(*kept);
-  if (own) {
-    auto sources = kept->sources;
-    sources.push_back(own->source);
-    estimate.value = to_estimate(value_of(kept->recovery, *own, q.yardstick.chance), kept->basis, kept->rows + 1,
-                                 std::move(sources));
-  }
-  const auto& limit = q.profile.accuracy;
-  double probability = 1;
-  if (limit.min) {
-    if (own) {
-      probability = value_of(kept->recovery, *own, q.yardstick.chance).probability_above(*limit.min);
-    } else {
-      result.missing = "a score of " + candidate.model->id + " on " + q.task.id + " (accuracy.min is absolute)";
-    }
-  }
-  if (limit.retain) {
-    const auto compared = relative || !q.default_limit ? relative : std::optional(own_relative);
-    if (compared) {
-      // A copy keeps exactly what it has: no rounding may turn 1 >= 1 into a miss.
-      const bool same = compared->sd <= 0 && compared->mean >= *limit.retain - 1e-12;
-      probability = std::min(probability, same ? 1.0 : compared->probability_above(*limit.retain));
-    } else {
-      result.missing = "scores of " + candidate.model->id + " and " + q.model->id + " in one table on " + q.task.family;
-    }
-  }
-  if (result.missing.empty()) estimate.probability = probability;
-  if (relative)
-    result.key = relative->quantile(0.05);
-  else if (own)
-    result.key = value_of(kept->recovery, *own, q.yardstick.chance).quantile(0.05);
-  result.estimate = std::move(estimate);
-  return result;
 }
 
 /// Speed, cost and the chances of their limits. Returns what is missing to judge a limit that is set.
@@ -177,7 +90,7 @@ std::string judge_speed(const Toolbox& tools, const Question& q, const Candidate
 }
 
 Rejection limit_rejection(const Question& q, const Candidate& candidate, const Judged& judged,
-                          const FailedLimit& failed) {
+                          const FailedLimit& failed, bool predicted) {
   const auto& option = judged.option;
   const std::string odds = percent(failed.probability) + " likely, " + percent(q.profile.confidence) + " asked for";
   if (failed.limit == "memory") {
@@ -189,7 +102,11 @@ Rejection limit_rejection(const Question& q, const Candidate& candidate, const J
     const auto& quality = *option.quality;
     std::string text = "keeps " + percent(quality.retention->mean) + " (" + percent(quality.retention->low) + " to " +
                        percent(quality.retention->high) + ") of " + candidate.model->id;
-    if (std::isfinite(quality.value.mean)) text += ", " + percent(quality.value.mean) + " on " + quality.task;
+    if (std::isfinite(quality.value.mean)) {
+      text += std::string(", ") + (predicted ? "predicted " : "") + percent(quality.value.mean) +
+              (predicted ? " (" + percent(quality.value.low) + " to " + percent(quality.value.high) + ")" : "") +
+              " on " + quality.task;
+    }
     text += q.profile.accuracy.min ? "; at least " + percent(*q.profile.accuracy.min) + " wanted"
                                    : "; " + percent(*q.profile.accuracy.retain) + " of " + q.model->id + " wanted";
     return rejection(candidate, "quality", "", text + ": " + odds);
@@ -239,6 +156,7 @@ const Finding* first_forbid(const Findings& findings) {
 void explain_quality(const Question& q, const QualityJudgement& quality, Option& option) {
   if (!option.quality) return;
   option.evidence.push_back({"measurement", q.task.family, quality.how, {}});
+  if (!quality.baseline.empty()) option.evidence.push_back({"prediction", option.quality->task, quality.baseline, {}});
 }
 
 }  // namespace
@@ -293,7 +211,7 @@ Judgement judge(const Toolbox& tools, const Question& q, const Candidate& candid
   judged.quality = quality.key;
   const auto missing_speed = judge_speed(tools, q, candidate, judged);
   if (const auto failed = failed_limits(judged.chances, q.profile.confidence); !failed.empty()) {
-    result.rejection = limit_rejection(q, candidate, judged, failed.front());
+    result.rejection = limit_rejection(q, candidate, judged, failed.front(), !quality.baseline.empty());
     if (failed.front().limit != "memory") result.miss = 1 - failed.front().probability;
     return result;
   }
@@ -320,43 +238,101 @@ Judgement judge(const Toolbox& tools, const Question& q, const Candidate& candid
   return result;
 }
 
-std::vector<const Model*> models_to_switch_to(const Toolbox& tools, const Question& q,
-                                              const std::vector<std::string>& engines,
-                                              std::vector<Rejection>& rejections) {
-  std::vector<const Model*> chosen;
-  if (!q.table || engines.empty() || !q.profile.allow.switch_model) return chosen;
-  std::map<std::string, const Model*> models;
-  for (const auto& model : tools.knowledge.models) models[model.id] = &model;
+namespace {
+
+/// The score that an uncompressed model needs; below it compression cannot help. A limit relative to a prediction
+/// counts at its lower end, and not at all when nobody set it.
+double least_score(const Question& q) {
   double threshold = q.profile.accuracy.min.value_or(0);
-  if (q.profile.accuracy.retain && q.baseline)
-    threshold = std::max(threshold, *q.profile.accuracy.retain * q.baseline->value);
-  std::map<int, int> taken;
-  std::vector<const Model*> too_weak;  // best first
-  for (const auto& id : tools.quality.ranked(*q.table)) {
-    const auto found = models.find(id);
-    if (found == models.end() || found->second == q.model || id == q.model->id || !found->second->params) continue;
-    if (tools.quality.baseline(id, *q.table)->value < threshold) {
-      too_weak.push_back(found->second);
-      continue;
-    }
-    auto candidate = as_published(*found->second, "switch", engines).front();
-    const auto findings = tools.rules.apply(facts_of(tools, q, candidate), "variant");
+  if (!q.profile.accuracy.retain || !q.baseline) return threshold;
+  if (!q.baseline->predicted()) return std::max(threshold, *q.profile.accuracy.retain * q.baseline->value);
+  return q.default_limit ? threshold : std::max(threshold, *q.profile.accuracy.retain * q.baseline->low);
+}
+
+/// Models without a score in the table, by the lower end of their prediction, so that what is hardly known comes last.
+std::vector<std::pair<const Model*, Baseline>> predicted_models(const Toolbox& tools, const Question& q) {
+  std::vector<std::pair<const Model*, Baseline>> models;
+  for (const auto& model : tools.knowledge.models)
+    if (model.params && model.id != q.model->id)
+      if (auto baseline = tools.scores.baseline(model, *q.table); baseline && baseline->predicted())
+        models.emplace_back(&model, std::move(*baseline));
+  std::sort(models.begin(), models.end(), [](const auto& a, const auto& b) {
+    return std::tie(b.second.low, a.first->id) < std::tie(a.second.low, b.first->id);
+  });
+  return models;
+}
+
+/// Collects models to switch to: the best few of every doubling of size that rules admit.
+class Switches {
+ public:
+  Switches(const Toolbox& tools, const Question& q, const std::vector<std::string>& engines,
+           std::vector<Rejection>& rejections)
+      : tools_(tools), q_(q), engines_(engines), rejections_(rejections) {}
+
+  bool full(const Model& model) const {
+    const auto taken = taken_.find(std::ilogb(*model.params));
+    return taken != taken_.end() && taken->second >= switches_per_size;
+  }
+
+  void add(const Model& model, bool say_why_not) {
+    auto candidate = as_published(model, "switch", engines_).front();
+    const auto findings = tools_.rules.apply(facts_of(tools_, q_, candidate), "variant");
     const auto* forbid = first_forbid(findings);
     if (forbid != nullptr && (forbid->code == "modality" || forbid->code == "licence")) {
       candidate.variant.scheme = candidate.variant.engine = candidate.variant.format = "";
-      rejections.push_back(rejection(candidate, forbid->code, forbid->rule, forbid->reason));
-      continue;
+      if (say_why_not) rejections_.push_back(rejection(candidate, forbid->code, forbid->rule, forbid->reason));
+    } else if (!full(model)) {
+      ++taken_[std::ilogb(*model.params)];
+      chosen.push_back(&model);
     }
-    if (taken[std::ilogb(*found->second->params)]++ < switches_per_size) chosen.push_back(found->second);
   }
-  if (!too_weak.empty()) {
-    const auto& best = *too_weak.front();
-    std::string because = "scores " + percent(tools.quality.baseline(best.id, *q.table)->value) + " on " +
-                          q.table->task + " uncompressed, " + percent(threshold) + " wanted";
-    if (too_weak.size() > 1) because += "; " + std::to_string(too_weak.size() - 1) + " other models score less";
-    rejections.push_back({"switch", best.id, "", "", "", "quality", "", because, std::nullopt});
+
+  std::vector<const Model*> chosen;
+
+ private:
+  const Toolbox& tools_;
+  const Question& q_;
+  const std::vector<std::string>& engines_;
+  std::vector<Rejection>& rejections_;
+  std::map<int, int> taken_;
+};
+
+/// One rejection for all scored models that are too weak, the best first.
+void reject_too_weak(const Toolbox& tools, const Question& q, const std::vector<const Model*>& too_weak,
+                     std::vector<Rejection>& rejections) {
+  if (too_weak.empty()) return;
+  const auto& best = *too_weak.front();
+  std::string because = "scores " + percent(tools.scores.baseline(best, *q.table)->value) + " on " + q.table->task +
+                        " uncompressed, " + percent(least_score(q)) + " wanted";
+  if (too_weak.size() > 1) because += "; " + std::to_string(too_weak.size() - 1) + " other models score less";
+  rejections.push_back({"switch", best.id, "", "", "", "quality", "", because, std::nullopt});
+}
+
+}  // namespace
+
+std::vector<const Model*> models_to_switch_to(const Toolbox& tools, const Question& q,
+                                              const std::vector<std::string>& engines,
+                                              std::vector<Rejection>& rejections) {
+  if (!q.table || engines.empty() || !q.profile.allow.switch_model) return {};
+  std::map<std::string, const Model*> models;
+  for (const auto& model : tools.knowledge.models) models[model.id] = &model;
+  const double threshold = least_score(q);
+  Switches switches(tools, q, engines, rejections);
+  std::vector<const Model*> too_weak;  // best first
+  for (const auto& id : tools.scores.ranked(*q.table)) {
+    const auto found = models.find(id);
+    if (found == models.end() || id == q.model->id || !found->second->params) continue;
+    if (tools.scores.baseline(id, *q.table)->value < threshold) {
+      too_weak.push_back(found->second);
+    } else {
+      switches.add(*found->second, true);
+    }
   }
-  return chosen;
+  reject_too_weak(tools, q, too_weak, rejections);
+  // What is only predicted fills the places that scored models leave, where even the prediction is sure enough.
+  for (const auto& [model, baseline] : predicted_models(tools, q))
+    if (!switches.full(*model) && baseline.quantile(1 - q.profile.confidence) >= threshold) switches.add(*model, false);
+  return switches.chosen;
 }
 
 }  // namespace advisor

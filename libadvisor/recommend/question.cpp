@@ -7,6 +7,7 @@
 #include "core/suggest.h"
 #include "core/units.h"
 #include "estimate/cost.h"
+#include "recommend/accuracy.h"
 #include "recommend/candidates.h"
 
 namespace advisor {
@@ -44,10 +45,23 @@ const Task& resolve_task(const Profile& profile, const Toolbox& tools) {
 std::optional<ScoreTable> score_table(const Toolbox& tools, const Question& q) {
   const bool type = q.task.kind == "type";
   const auto& id = q.model->id;
-  const auto named = tools.quality.choose_table(id, {type ? q.task.benchmark : q.task.id, q.task.family, 0});
-  if (!type || (named && tools.quality.baseline(id, *named))) return named;
-  const auto family = tools.quality.choose_table(id, {"", q.task.family, 0});
-  return family && (tools.quality.baseline(id, *family) || !named) ? family : named;
+  const auto scored = [&](const std::optional<ScoreTable>& table) {
+    const auto baseline = table ? tools.scores.baseline(*q.model, *table) : std::nullopt;
+    return baseline && !baseline->predicted();
+  };
+  auto named = tools.scores.choose(id, {type ? q.task.benchmark : q.task.id, q.task.family, 0});
+  if (!type || scored(named)) return named;
+  auto family = tools.scores.choose(id, {"", q.task.family, 0});
+  return scored(family) || !named ? family : named;
+}
+
+/// Where scores of uncompressed models are from.
+std::string scores_text(const Question& q) {
+  const auto& [task, harness, mode] = *q.table;
+  std::string text = task + (harness.empty() ? ", in no published table" : " as reported by " + harness);
+  if (!mode.empty()) text += " (" + mode + ")";
+  if (q.baseline && q.baseline->predicted()) text += "; that of " + q.model->id + " is " + describe(*q.baseline);
+  return text;
 }
 
 void check_hardware(const Hardware& hardware) {
@@ -73,16 +87,14 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   q.yardstick = {benchmark ? q.task.id : "", q.task.family, q.task.chance.value_or(0)};
   q.table = score_table(tools, q);
   if (q.table) {
-    q.baseline = tools.quality.baseline(q.model->id, *q.table);
+    q.baseline = tools.scores.baseline(*q.model, *q.table);
     const bool compares = q.baseline || profile.allow.switch_model;  // else no score is ever looked at
     if (!benchmark && compares) {
       q.defaults["task.benchmark"] = q.table->task + " (for scores; compression by all " + q.task.family + " tasks)";
       if (const auto task = tools.tasks.find(q.table->task); task != tools.tasks.end())
         q.yardstick.chance = task->second->chance.value_or(0);
     }
-    if (compares)
-      q.defaults["scores"] = q.table->task + " as reported by " + q.table->harness +
-                             (q.table->mode.empty() ? "" : " (" + q.table->mode + ")");
+    if (compares) q.defaults["scores"] = scores_text(q);
     if (profile.allow.switch_model)
       q.defaults["switch.candidates"] = "the best " + format_number(switches_per_size) + " per doubling of size";
   }

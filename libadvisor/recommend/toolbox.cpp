@@ -28,7 +28,11 @@ int permissiveness(const EngineSupport& row) {
 }  // namespace
 
 Toolbox::Toolbox(const Knowledge& snapshot)
-    : knowledge(snapshot), quality(snapshot), speed(snapshot), rules(RuleSet::compile(snapshot.rules)) {
+    : knowledge(snapshot),
+      quality(snapshot),
+      scores(snapshot),
+      speed(snapshot),
+      rules(RuleSet::compile(snapshot.rules)) {
   for (const auto& technique : snapshot.techniques) techniques[technique.id] = &technique;
   for (const auto& task : snapshot.tasks) tasks[task.id] = &task;
 }

@@ -11,6 +11,7 @@
 #include "core/knowledge.h"
 #include "core/profile.h"
 #include "estimate/quality.h"
+#include "estimate/scores.h"
 #include "estimate/throughput.h"
 #include "rules/rule_set.h"
 
@@ -20,6 +21,7 @@ struct Toolbox {
   explicit Toolbox(const Knowledge& snapshot);
   const Knowledge& knowledge;
   QualityEstimator quality;
+  ScoreTables scores;
   SpeedEstimator speed;
   RuleSet rules;
   std::map<std::string, const Technique*> techniques;

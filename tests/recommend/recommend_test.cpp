@@ -181,9 +181,30 @@ TEST_F(Recommend, NoEvidenceIsSaidAndNotGuessed) {
 TEST_F(Recommend, AbsoluteLimitNeedsAScore) {
   knowledge.scores.clear();
   profile.accuracy.min = 0.6;
-  const auto answer = ask();
-  EXPECT_EQ(answer.outcome, Outcome::insufficient_evidence);
+  auto answer = ask();
+  EXPECT_EQ(answer.outcome, Outcome::insufficient_evidence) << "one score of one other model predicts too little";
+  EXPECT_THAT(answer.gaps, Contains(Field(&Gap::needs, HasSubstr("a score of meta-llama/Llama-3.1-8B-Instruct on "
+                                                                 "mmlu: predicted"))));
+  for (auto& row : knowledge.quality) row.task = "another";
+  answer = ask();
+  EXPECT_EQ(answer.outcome, Outcome::insufficient_evidence) << "nobody was scored on mmlu";
   EXPECT_THAT(answer.gaps, Contains(Field(&Gap::needs, HasSubstr("accuracy.min is absolute"))));
+}
+
+TEST_F(Recommend, PredictedScoresLoseByTheirWidth) {
+  profile.allow.switch_model = true;
+  profile.accuracy.min = 0.6;
+  knowledge.scores.pop_back();  // that of vision/11B, and the only licence that is allowed
+  profile.licence = {"other"};
+  const auto answer = ask();
+  EXPECT_NE(answer.outcome, Outcome::recommended) << "two scores of other models say too little of a third";
+  profile.licence.clear();
+  for (const auto& option : ask().options) {
+    const bool predicted = std::any_of(option.evidence.begin(), option.evidence.end(),
+                                       [](const Evidence& evidence) { return evidence.kind == "prediction"; });
+    EXPECT_EQ(predicted, option.variant.model == "vision/11B");
+    EXPECT_NE(option.variant.model, "vision/11B");
+  }
 }
 
 TEST_F(Recommend, LimitsOfSpeedAndMoneyReject) {
@@ -229,8 +250,16 @@ TEST_F(Recommend, CheckpointFoldersAreJudgedByTheirGeometry) {
   own.id = "somewhere/on/disk";
   const auto answer = recommend(profile, hardware, knowledge, &own);
   ASSERT_EQ(answer.verdict, Verdict::keep);
-  EXPECT_TRUE(std::isnan(answer.options.front().quality->value.mean)) << "nobody scored it";
-  EXPECT_THAT(to_json(answer), HasSubstr("\"mean\": null"));
+  const auto& value = answer.options.front().quality->value;
+  EXPECT_EQ(value.basis, Basis::modelled) << "nobody scored it";
+  EXPECT_GT(value.high - value.low, 0.3);
+  EXPECT_THAT(explain(answer), HasSubstr("no score of somewhere/on/disk on mmlu is known: predicted"));
+  for (auto& score : knowledge.scores) score.task = "another";
+  for (auto& row : knowledge.quality) row.task = "another";
+  const auto without = recommend(profile, hardware, knowledge, &own);
+  ASSERT_EQ(without.verdict, Verdict::keep);
+  EXPECT_TRUE(std::isnan(without.options.front().quality->value.mean)) << "nobody was scored on it";
+  EXPECT_THAT(to_json(without), HasSubstr("\"mean\": null"));
 }
 
 TEST_F(Recommend, MoreMemoryNeverRemovesAnOption) {
