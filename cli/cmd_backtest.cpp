@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "cli/backtest_plots.h"
 #include "cli/backtest_report.h"
 #include "cli/command.h"
 #include "cli/progress.h"
@@ -50,6 +51,13 @@ void write_file(const fs::path& path, const std::string& text) {
   }
 }
 
+void write_plots(const fs::path& folder, const BacktestReport& report) {
+  std::error_code ec;
+  fs::create_directories(folder, ec);
+  if (ec) throw Error(ErrorCode::io_error, folder.string() + ": cannot be made: " + ec.message());
+  for (const auto& [name, text] : backtest_plots(report)) write_file(folder / name, text);
+}
+
 int run(const std::vector<std::string>& args, const Command& self) {
   po::options_description options("options");
   options.add_options()("file", po::value<std::vector<std::string>>()->value_name("FILE.csv")->composing(),
@@ -59,6 +67,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "group", po::value<std::vector<std::string>>()->value_name("PROPERTY")->composing(),
       "also by family, technique, format, engine, hardware, quantity, basis, task, source or model (repeatable)")(
       "format", po::value<std::string>()->default_value("text")->value_name("text|markdown|json"), "of the output")(
+      "plots", po::value<std::string>()->value_name("DIR"),
+      "also draw calibration and predicted against measured, as SVG")(
       "rows", po::value<std::string>()->value_name("OUT.csv"), "also write every row with its prediction")(
       "threads", po::value<std::int64_t>()->default_value(0)->value_name("N"),
       "0 = all cores; the result does not depend on it");
@@ -85,6 +95,7 @@ int run(const std::vector<std::string>& args, const Command& self) {
           return printer.update("backtest", done, total, seconds.count());
         });
   }
+  if (values.count("plots") != 0) write_plots(values["plots"].as<std::string>(), report);
   if (values.count("rows") != 0) write_file(values["rows"].as<std::string>(), backtest_csv(report));
   if (format == "json") {
     std::cout << backtest_json(report) << '\n';
@@ -98,7 +109,7 @@ int run(const std::vector<std::string>& args, const Command& self) {
 
 const Command backtest_command = {
     "backtest", "how good are the estimates: predict measurements that were left out",
-    "backtest [FILE.csv ...] [--by source|model] [--group PROPERTY ...] [--json]",
+    "backtest [FILE.csv ...] [--by source|model] [--group PROPERTY ...] [--plots DIR] [--json]",
     "Every row is predicted by models fitted without any row of its source (or model), and compared with what was\n"
     "measured and with two baselines fitted on the same rows: one loss per format, and a one-factor roofline.\n"
     "FILE.csv has the columns of data/measurements/quality or speed; rows of sources that the database does not\n"

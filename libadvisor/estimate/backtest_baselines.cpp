@@ -8,6 +8,16 @@
 
 namespace advisor {
 
+namespace {
+
+/// llama.cpp and transformers put layers on devices one after the other: one works at a time.
+double working_devices(const SpeedCase& question) {
+  const auto& engine = question.variant.engine;
+  return engine == "llama.cpp" || engine == "transformers" ? 1 : static_cast<double>(question.hardware.count);
+}
+
+}  // namespace
+
 double median_of(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
@@ -56,21 +66,16 @@ std::vector<std::string> roofline_keys(const SpeedCase& question, const std::str
 
 std::optional<double> ideal_speed(const SpeedCase& question) {
   const auto weights = estimate_weights(question.model, question.variant);
-  if (!weights) return std::nullopt;
   const auto& device = question.hardware.device;
-  const auto devices = static_cast<double>(question.hardware.count);
-  if (question.quantity == "decode" || question.quantity == "tpot") {
-    if (!device.bandwidth || weights->read_bytes <= 0) return std::nullopt;
-    const double step = std::log(weights->read_bytes / (*device.bandwidth * devices));
-    if (question.quantity == "tpot") return step;
-    return std::log(static_cast<double>(question.load.concurrency)) - step;
-  }
+  const bool decoding = question.quantity == "decode" || question.quantity == "tpot";
+  const auto tokens = static_cast<double>(decoding ? question.load.concurrency : question.load.input_tokens);
+  if (!weights || !device.bandwidth || weights->read_bytes <= 0 || tokens <= 0) return std::nullopt;
   const auto peak = device.bf16 ? device.bf16 : device.fp16 ? device.fp16 : device.fp32;
-  if (!peak || weights->active_params <= 0) return std::nullopt;
-  const double token = std::log(2 * weights->active_params / (*peak * devices));
-  if (question.quantity == "prefill") return -token;
-  if (question.quantity != "ttft" || question.load.input_tokens <= 0) return std::nullopt;
-  return token + std::log(static_cast<double>(question.load.input_tokens));
+  const double moving = weights->read_bytes / *device.bandwidth;
+  const double computing = peak ? 2 * weights->active_params * tokens / *peak : 0;
+  const double seconds = std::log(std::max(moving, computing) / working_devices(question));
+  const bool rate = question.quantity == "decode" || question.quantity == "prefill";
+  return rate ? std::log(tokens) - seconds : seconds;
 }
 
 }  // namespace advisor

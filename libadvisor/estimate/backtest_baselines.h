@@ -34,11 +34,12 @@ class GroupedFigures {
 /// Flat loss: the mean (or median) of all rows with the same format, else of the same class of formats, else all.
 std::vector<std::string> flat_keys(const QualityCase& question);
 
-/// One-factor roofline: decoding moves the weights once per step, t = bytes / (η · bandwidth · devices); prefill
-/// computes, t = 2 · parameters · tokens / (η · peak · devices). η is the median per kind of question, engine and kind
-/// of hardware, else per engine, else all.
+/// One-factor roofline: a step over `tokens` (of all sequences when decoding, of the prompt in prefill) takes
+/// t = max(bytes of the active weights / bandwidth, 2 · active parameters · tokens / peak) / (η · devices),
+/// devices being those that work at once (one where layers are split).
+/// η is the median per kind of question, engine and kind of hardware, else per engine, else per kind of question.
 std::vector<std::string> roofline_keys(const SpeedCase& question, const std::string& kind);
-/// ln of the asked quantity at η = 1; nullopt when size, bandwidth or peak rate are unknown.
+/// ln of the asked quantity at η = 1; nullopt when size or bandwidth are unknown. Without a peak rate it only moves.
 std::optional<double> ideal_speed(const SpeedCase& question);
 
 /// Middle value, of an even number the mean of the two in the middle. `values` must not be empty.
