@@ -20,16 +20,16 @@ struct Command {
 };
 
 extern const Command recommend_command, compress_command, evaluate_command, catalog_command, probe_command,
-    backtest_command;
+    backtest_command, record_command;
 
-/// Parses `args`; prints help and returns false for --help. Every command has --help, --json and --data.
+/// Parses `args`; prints help and returns false for --help. Every command has --help, --json, --data and --local.
 /// Throws Error{invalid_argument} with suggestions for unknown options.
 bool parse_options(const Command& command, const std::vector<std::string>& args,
                    boost::program_options::options_description options,
                    const boost::program_options::positional_options_description& positional,
                    boost::program_options::variables_map& values);
 
-/// The facade on --data, $ADVISOR_DATA or the folder beside the program.
+/// The facade on --data and --local, or on what it finds by itself.
 Advisor open_advisor(const boost::program_options::variables_map& values);
 
 /// Values of a repeatable option; empty when it was not given.

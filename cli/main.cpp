@@ -13,7 +13,8 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::array commands = {&recommend_command, &compress_command, &evaluate_command,
-                                 &catalog_command,   &probe_command,    &backtest_command};
+                                 &catalog_command,   &probe_command,    &backtest_command,
+                                 &record_command};
 
 void print_help(std::ostream& out) {
   out << "advisor " << version() << ": compress, switch or keep a language model, on evidence\n\n"
@@ -60,7 +61,10 @@ bool parse_options(const Command& command, const std::vector<std::string>& args,
   po::options_description visible = options;
   visible.add_options()("json", "print JSON on standard output")(
       "data", po::value<std::string>()->value_name("DIR"),
-      "folder of advisor.db and rules/ (default: $ADVISOR_DATA or beside the program)")("help,h", "this text");
+      "folder of advisor.db and rules/ (default: $ADVISOR_DATA or beside the program)")(
+      "local", po::value<std::string>()->value_name("FILE"),
+      "your own recorded results; none = do without (default: $ADVISOR_LOCAL or ~/.local/share/advisor/local.db)")(
+      "help,h", "this text");
   try {
     po::store(po::command_line_parser(args)
                   .options(visible)
@@ -83,7 +87,8 @@ bool parse_options(const Command& command, const std::vector<std::string>& args,
 }
 
 Advisor open_advisor(const po::variables_map& values) {
-  return Advisor(values.count("data") != 0 ? values["data"].as<std::string>() : "");
+  const auto text = [&](const char* option) { return values.count(option) != 0 ? values[option].as<std::string>() : ""; };
+  return Advisor(text("data"), text("local"));
 }
 
 std::vector<std::string> list_of(const po::variables_map& values, const char* option) {

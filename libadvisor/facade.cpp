@@ -3,7 +3,9 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <iterator>
 #include <mutex>
 #include <set>
@@ -13,6 +15,7 @@
 #include "core/error.h"
 #include "core/suggest.h"
 #include "io/database.h"
+#include "io/local_database.h"
 #include "io/measurement_file.h"
 #include "io/probe.h"
 #include "recommend/recommend.h"
@@ -171,16 +174,41 @@ std::vector<std::string> engines_that_read(const CompressPlan::Output& output, c
   return {engines.begin(), engines.end()};
 }
 
+/// Where the user's own results are; empty when nowhere.
+fs::path find_local(const std::string& asked) {
+  const auto environment = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value != nullptr ? value : "");
+  };
+  const std::string wanted = asked.empty() ? environment("ADVISOR_LOCAL") : asked;
+  if (wanted == "none") return {};
+  if (!wanted.empty()) return wanted;
+  if (const std::string data = environment("XDG_DATA_HOME"); !data.empty()) return fs::path(data) / "advisor/local.db";
+  const std::string home = environment("HOME");
+  return home.empty() ? fs::path() : fs::path(home) / ".local/share/advisor/local.db";
+}
+
+/// Today in UTC, YYYY-MM-DD.
+std::string today() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", &parts);
+  return text;
+}
+
 }  // namespace
 
 struct Advisor::State {
-  fs::path data_dir;
+  fs::path data_dir, local;
   std::once_flag loaded;
   Knowledge knowledge;
 };
 
-Advisor::Advisor(fs::path data_dir) : state_(std::make_shared<State>()) {
+Advisor::Advisor(fs::path data_dir, std::string local) : state_(std::make_shared<State>()) {
   state_->data_dir = std::move(data_dir);
+  state_->local = find_local(local);
   static std::once_flag target_once;
   std::call_once(target_once, [] {
     const char* target = std::getenv("ADVISOR_KERNEL_TARGET");
@@ -192,6 +220,7 @@ const Knowledge& Advisor::knowledge() const {
   std::call_once(state_->loaded, [state = state_.get()] {
     const fs::path folder = find_data(state->data_dir);
     Knowledge knowledge = load_knowledge(folder / "advisor.db");
+    if (!state->local.empty()) append_local(knowledge, state->local);
     knowledge.rules = load_rules(folder / "rules");
     state->knowledge = std::move(knowledge);
   });
@@ -267,6 +296,39 @@ BacktestReport Advisor::backtest(const std::vector<fs::path>& files, LeftOut lef
   }
   return report;
 }
+
+fs::path Advisor::local_database() const { return state_->local; }
+
+namespace {
+
+LocalDatabase open_local(const fs::path& path) {
+  if (path.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "there is no place for recorded results: name one with --local FILE, or set ADVISOR_LOCAL or HOME");
+  }
+  return LocalDatabase(path);
+}
+
+std::vector<ImportedFile> read_all(const std::vector<fs::path>& paths) {
+  std::vector<ImportedFile> files;
+  for (const fs::path& path : paths) files.push_back(read_results_file(path));
+  return files;
+}
+
+}  // namespace
+
+Recording Advisor::record(const RecordRequest& request) const {
+  LocalDatabase local = open_local(state_->local);
+  const std::vector<ImportedFile> files = read_all(request.files), baselines = read_all(request.baselines);
+  const NameTables names = load_names(find_data(state_->data_dir) / "advisor.db");
+  Recording recording = match_results(files, baselines, request.options, names, local.scores());
+  recording.date = today();
+  return request.dry_run ? local.check(std::move(recording)) : local.store(std::move(recording));
+}
+
+std::vector<Recording> Advisor::recordings() const { return open_local(state_->local).recordings(); }
+
+Recording Advisor::undo_recording(std::int64_t id) const { return open_local(state_->local).undo(id); }
 
 EvaluateRequest evaluation_of(const fs::path& model, const fs::path& suite, int threads, std::int64_t limit) {
   EvaluateRequest request;

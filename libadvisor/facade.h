@@ -12,16 +12,26 @@
 #include "core/recommendation.h"
 #include "estimate/backtest_score.h"
 #include "evaluate/evaluate.h"
+#include "io/import_report.h"
 #include "io/yaml.h"
 #include "recommend/explain.h"
 
 namespace advisor {
 
+struct RecordRequest {
+  std::vector<std::filesystem::path> files;
+  std::vector<std::filesystem::path> baselines;  ///< runs of the uncompressed model
+  RecordOptions options;
+  bool dry_run = false;
+};
+
 class Advisor {
  public:
   /// `data_dir` holds advisor.db and rules/; empty = $ADVISOR_DATA, else share/advisor beside the program or library.
   /// Nothing is read yet. Copies share the knowledge; every member is safe to call from several threads.
-  explicit Advisor(std::filesystem::path data_dir = {});
+  /// `local` is the user's own database of recorded results: "none" = do without, empty = $ADVISOR_LOCAL, else
+  /// advisor/local.db in $XDG_DATA_HOME or ~/.local/share.
+  explicit Advisor(std::filesystem::path data_dir = {}, std::string local = {});
 
   /// Loads on first use; throws not_found when there is no database, naming the places that were tried.
   const Knowledge& knowledge() const;
@@ -38,6 +48,14 @@ class Advisor {
   CompressReport compress(const CompressRequest& request, const ProgressFn& progress = {}) const;
 
   EvaluationReport evaluate(const EvaluateRequest& request, const EvaluateProgressFn& progress = {}) const;
+
+  /// Brings in results of other tools and of our own reports; see RecordRequest. What is stored is part of the
+  /// knowledge of every Advisor that loads it afterwards.
+  Recording record(const RecordRequest& request) const;
+  std::vector<Recording> recordings() const;            ///< oldest first
+  Recording undo_recording(std::int64_t id = 0) const;  ///< 0 = the last one; throws not_found
+  /// Empty when there is none ("none", or no home folder).
+  std::filesystem::path local_database() const;
 
   /// Scores predictions against the measurements in `files` (io/measurement_file.h), or against all shipped ones when
   /// there are none, each with everything of its source or model left out.

@@ -1,0 +1,476 @@
+#include "io/import_match.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/error.h"
+#include "core/suggest.h"
+#include "core/units.h"
+#include "core/variant.h"
+#include "io/import_formats.h"
+
+namespace advisor {
+namespace {
+
+/// A run whose model and state of weights are known.
+struct Placed {
+  const ToolRun* run = nullptr;
+  const ImportedFile* file = nullptr;
+  ModelMatch model;
+  WeightState weights;
+  bool uncompressed() const { return weights.technique == "none"; }
+};
+
+struct PlacedTask {
+  std::string task, family;
+};
+
+std::string upper(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  return text;
+}
+
+class Matcher {
+ public:
+  Matcher(const RecordOptions& options, const NameTables& names, const std::vector<RecordedScore>& earlier)
+      : options_(options), names_(names), earlier_(earlier) {}
+
+  Recording match(const std::vector<ImportedFile>& files, const std::vector<ImportedFile>& baselines) {
+    for (const auto* list : {&files, &baselines}) {
+      for (const ImportedFile& file : *list) {
+        for (const MadeCheckpoint& made : file.made) made_.push_back(&made);
+        for (const std::string& note : file.notes) add_note(file.name + ": " + note);
+        out_.files.push_back({file.name, file.kind, file.digest});
+      }
+    }
+    const bool several = files.size() > 1;
+    std::vector<Placed> placed;
+    for (const ImportedFile& file : files) {
+      for (const ToolRun& run : file.runs) placed.push_back(place(run, file, false, several));
+    }
+    for (const ImportedFile& file : baselines) {
+      for (const ToolRun& run : file.runs) placed.push_back(place(run, file, true, several));
+    }
+    for (const Placed& run : placed) {
+      if (run.uncompressed()) add_scores(run);
+    }
+    for (const Placed& run : placed) {
+      if (!run.uncompressed()) add_quality(run);
+      add_speed(run);
+    }
+    out_.note = options_.note;
+    require_rows(files);
+    return std::move(out_);
+  }
+
+ private:
+  void add_note(const std::string& note) {
+    if (std::find(out_.notes.begin(), out_.notes.end(), note) == out_.notes.end()) out_.notes.push_back(note);
+  }
+  void add_matched(const std::string& why) {
+    if (std::find(out_.matched.begin(), out_.matched.end(), why) == out_.matched.end()) out_.matched.push_back(why);
+  }
+
+  ModelMatch find_model(const ToolRun& run, const ImportedFile& file) const {
+    if (options_.model.empty()) {
+      if (run.model.empty()) {
+        throw Error(ErrorCode::invalid_argument, file.name + ": does not name the model; give --model ID");
+      }
+      try {
+        return match_model(run.model, names_);
+      } catch (const Error& error) {
+        throw Error(error.code(), file.name + ": " + error.what());
+      }
+    }
+    ModelMatch match;
+    try {
+      match = match_model(options_.model, names_);
+      match.weights = {};
+    } catch (const Error&) {
+      if (!options_.params) throw;
+      match.model = options_.model;
+      match.why = "\"" + options_.model + "\" is a model of your own, in no catalog";
+    }
+    if (run.model.empty() || run.model == options_.model) return match;
+    match.why += "; it was said to be what the file calls \"" + run.model + "\"";
+    try {
+      match.weights = match_model(run.model, names_).weights;  // what the file's own name says of its weights
+    } catch (const Error&) {
+    }
+    return match;
+  }
+
+  const MadeCheckpoint* made_as(const std::string& folder) const {
+    const auto plain = [](std::string path) {
+      while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+      while (path.starts_with("./")) path.erase(0, 2);
+      return path;
+    };
+    for (const MadeCheckpoint* made : made_) {
+      if (plain(made->folder) == plain(folder)) return made;
+    }
+    return nullptr;
+  }
+
+  Placed place(const ToolRun& run, const ImportedFile& file, bool baseline, bool several) {
+    Placed placed{&run, &file, find_model(run, file), {}};
+    add_matched(placed.model.why);
+    if (options_.params) placed.model.params = options_.params;
+    WeightState said = run.weights;
+    const auto take = [&](const WeightState& other) {
+      if (said.technique.empty()) said.technique = other.technique;
+      if (said.scheme.empty()) said.scheme = other.scheme;
+      if (said.format.empty()) said.format = other.format;
+    };
+    if (const MadeCheckpoint* made = made_as(run.model)) {
+      take(made->weights);
+      add_matched("\"" + run.model + "\" holds what the compression report says: " + made->weights.technique + " " +
+                  made->weights.scheme);
+    }
+    take(placed.model.weights);
+    const bool plain = said.technique == "none" || (said.technique.empty() && said.scheme.empty());
+    placed.weights = said;
+    if (baseline) {
+      if (!plain) {
+        throw Error(ErrorCode::invalid_argument, file.name + ": given as baseline, but its weights are compressed (" +
+                                                     said.technique + " " + said.scheme + ")");
+      }
+      placed.weights.technique = "none";
+    } else if (!(several && plain && file.made.empty()) || run.tool == "table") {
+      if (!options_.technique.empty()) placed.weights.technique = options_.technique;
+      if (!options_.scheme.empty()) placed.weights.scheme = options_.scheme;
+      if (!options_.format.empty()) placed.weights.format = options_.format;
+    }
+    finish_weights(placed);
+    return placed;
+  }
+
+  /// Technique and scheme in the words of data/, or a refusal that says which option is missing.
+  void finish_weights(Placed& placed) {
+    WeightState& weights = placed.weights;
+    const std::string where = placed.file->name;
+    if (weights.technique.empty() && !weights.scheme.empty()) {
+      const std::string type = imports::gguf_type_of(weights.scheme);
+      if (!type.empty()) weights.technique = imports::technique_of_gguf(type);
+    }
+    if (weights.technique.empty() && weights.scheme.empty()) {
+      if (weights.format.empty() || weights.format == "safetensors") {
+        weights.technique = "none";
+        add_matched(where + ": nothing says that the weights are compressed; --technique and --scheme if they are");
+      }
+    }
+    if (placed.run->tool != "table" || !weights.technique.empty()) {
+      const bool speed_only = placed.run->quality.empty();
+      if (weights.technique.empty() && !speed_only) {
+        throw Error(ErrorCode::invalid_argument,
+                    where +
+                        ": by which technique the weights were compressed is not said; give --technique ID "
+                        "('advisor catalog techniques' lists them) or the advisor_report.json of the weights");
+      }
+      if (!weights.technique.empty()) {
+        const auto known = names_.techniques.find(weights.technique);
+        if (known == names_.techniques.end()) {
+          std::vector<std::string> ids;
+          for (const auto& [name, id] : names_.techniques) ids.push_back(name);
+          throw Error(ErrorCode::not_found, where + ": unknown technique \"" + weights.technique + "\"" +
+                                                did_you_mean(weights.technique, ids));
+        }
+        weights.technique = known->second;
+      }
+    }
+    if (placed.uncompressed()) return;
+    if (weights.scheme.empty()) {
+      throw Error(ErrorCode::invalid_argument,
+                  where + ": how many bits the weights have is not said; give --scheme, as W4A16-g128 or Q4_K_M");
+    }
+    if (placed.run->tool != "table") describe_scheme(weights.scheme);  // refuses what cannot be read
+  }
+
+  /// nullopt: left out, with a note. Members of a group are left out when the group itself has a place.
+  std::optional<PlacedTask> find_task(const ToolQuality& q, const ImportedFile& file) {
+    for (std::string group = q.part_of; !group.empty(); group.clear()) {
+      ToolQuality whole = q;
+      whole.task = group;
+      whole.part_of.clear();
+      const auto before = unknown_tasks_;
+      const bool placed = find_task(whole, file).has_value();
+      unknown_tasks_ = before;
+      if (!placed) continue;
+      add_note(file.name + ": members of " + group + " are left out: its own figure holds them");
+      return std::nullopt;
+    }
+    std::string name = q.task;
+    for (const auto& [from, to] : options_.tasks) {
+      if (from == q.task || (from.empty() && options_.tasks.size() == 1 && q.task.empty())) name = to;
+    }
+    if (name.empty()) {
+      throw Error(ErrorCode::invalid_argument, file.name +
+                                                   ": does not say on which text or task; give --task ID, as "
+                                                   "wikitext2 ('advisor catalog tasks' lists them)");
+    }
+    if (names_.tasks.count(name) == 0 && name.starts_with("leaderboard_")) name = name.substr(12);
+    if (const auto known = names_.tasks.find(name); known != names_.tasks.end()) {
+      if (name != q.task && !q.task.empty()) add_matched("task \"" + q.task + "\" is " + known->second);
+      return PlacedTask{known->second, names_.families.at(known->second)};
+    }
+    const std::string family = name != q.task ? name : q.family;
+    const std::string own = q.task.empty() ? name : q.task;
+    if (names_.family_ids.count(family) != 0 && family != own) {
+      add_matched("task \"" + own + "\" is in no vocabulary; it counts for the family " + family);
+      return PlacedTask{own, family};
+    }
+    if (names_.family_ids.count(family) != 0) return PlacedTask{own, family};
+    if (name != q.task) {
+      std::vector<std::string> known(names_.family_ids.begin(), names_.family_ids.end());
+      for (const auto& [task, id] : names_.tasks) known.push_back(task);
+      throw Error(ErrorCode::not_found, "--task: unknown task or family \"" + name + "\"" + did_you_mean(name, known));
+    }
+    unknown_tasks_.insert(q.task);
+    return std::nullopt;
+  }
+
+  const MetricName* find_metric(const ToolQuality& q, const ImportedFile& file) {
+    const auto known = names_.metrics.find(q.metric);
+    if (known == names_.metrics.end()) {
+      add_note(file.name + ": " + q.task + ": metric " + q.metric + " is not in data/metrics.csv; left out");
+      return nullptr;
+    }
+    const auto check = [&](double value) {
+      const bool low = known->second.low && value < *known->second.low;
+      const bool high = known->second.high && value > *known->second.high;
+      if (!low && !high) return;
+      throw Error(ErrorCode::invalid_argument, file.name + ": " + q.locator + ": " + format_number(value) + " is no " +
+                                                   known->second.metric + ", which " +
+                                                   (low ? "is at least " + format_number(*known->second.low)
+                                                        : "is at most " + format_number(*known->second.high)));
+    };
+    check(q.value);
+    if (q.baseline) check(*q.baseline);
+    return &known->second;
+  }
+
+  void add_scores(const Placed& placed) {
+    for (const ToolQuality& q : placed.run->quality) {
+      if (q.baseline) continue;  // against itself
+      const MetricName* metric = find_metric(q, *placed.file);
+      const auto task = metric != nullptr ? find_task(q, *placed.file) : std::nullopt;
+      if (!task) continue;
+      RecordedScore score;
+      score.row.model = placed.model.finetune ? placed.run->model : placed.model.model;
+      score.row.task = task->task;
+      score.row.family = task->family;
+      score.row.metric = metric->metric;
+      score.row.metric_kind = metric->kind;
+      score.row.shots = q.shots;
+      score.row.harness = placed.run->tool;
+      score.row.value = q.value;
+      score.row.locator = placed.file->name + ": " + q.locator;
+      score.standard_error = q.standard_error;
+      score.tool = placed.run->tool + (placed.run->tool_version.empty() ? "" : " " + placed.run->tool_version);
+      score.settings = q.settings;
+      out_.scores.push_back(std::move(score));
+    }
+  }
+
+  /// The uncompressed value to compare with; nullopt and an entry in missing_ when there is none.
+  std::optional<double> baseline_of(const Placed& placed, const ToolQuality& q, const PlacedTask& task,
+                                    const std::string& metric) {
+    if (q.baseline) return q.baseline;
+    const std::string model = placed.model.finetune ? placed.run->model : placed.model.model;
+    std::string differs;
+    for (const std::vector<RecordedScore>* scores :
+         {static_cast<const std::vector<RecordedScore>*>(&out_.scores), &earlier_}) {
+      for (const RecordedScore& score : *scores) {
+        const bool same = score.row.model == model && score.row.task == task.task && score.row.metric == metric &&
+                          score.row.harness == placed.run->tool;
+        if (same && score.settings == q.settings) return score.row.value;
+        if (same) differs = score.settings;
+      }
+    }
+    missing_.push_back(
+        "no uncompressed run of " + model + " on " + task.task + " (" + metric + ") by " + placed.run->tool +
+        (differs.empty() ? "" : "; the one there is was run otherwise: " + differs + ", here: " + q.settings));
+    return std::nullopt;
+  }
+
+  void add_quality(const Placed& placed) {
+    for (const ToolQuality& q : placed.run->quality) {
+      const MetricName* metric = find_metric(q, *placed.file);
+      const auto task = metric != nullptr ? find_task(q, *placed.file) : std::nullopt;
+      if (!task) continue;
+      const auto baseline = baseline_of(placed, q, *task, metric->metric);
+      if (!baseline) continue;
+      out_.quality.push_back(quality_row(placed, q, *task, *metric, *baseline));
+    }
+  }
+
+  RecordedQuality quality_row(const Placed& placed, const ToolQuality& q, const PlacedTask& task,
+                              const MetricName& metric, double baseline) const {
+    const ToolRun& run = *placed.run;
+    RecordedQuality recorded;
+    QualityMeasurement& row = recorded.row;
+    row.model = placed.model.finetune ? run.model : placed.model.model;
+    row.params = placed.model.params ? placed.model.params : run.params;
+    row.technique = placed.weights.technique;
+    row.scheme = row.format = placed.weights.scheme;
+    row.weight_bits = run.weight_bits;
+    row.activation_bits = run.activation_bits;
+    row.kv_bits = run.kv_bits;
+    row.bits_per_weight = run.bits_per_weight;
+    if (run.group_size) row.group_size = static_cast<std::int64_t>(*run.group_size);
+    if (run.tool != "table") {
+      const SchemeInfo info = describe_scheme(row.scheme);
+      row.weight_bits = info.weight_bits;
+      row.activation_bits = info.activation_bits;
+      if (info.group > 0) row.group_size = info.group;
+      if (row.scheme.find("-channel") != std::string::npos) row.group_size = -1;
+      if (info.grid == "nvfp4" || info.grid == "mxfp4" || info.grid == "fp8") row.format = upper(row.scheme);
+      if (info.grid == "nvfp4" || info.grid == "mxfp4") row.format = upper(info.grid);
+    }
+    row.pattern = run.pattern;
+    row.sparsity = run.sparsity.value_or(0);
+    row.sparsity_of = run.sparsity_of;
+    row.retrained = run.retrained;
+    row.calibration = run.calibration;
+    row.task = task.task;
+    row.family = task.family;
+    row.metric = metric.metric;
+    row.metric_kind = metric.kind;
+    row.higher_is_better = metric.higher_is_better;
+    row.baseline = baseline;
+    row.value = q.value;
+    row.standard_error = q.standard_error;
+    row.baseline_precision = run.baseline_precision;
+    row.locator = placed.file->name + ": " + q.locator;
+    recorded.tool = run.tool + (run.tool_version.empty() ? "" : " " + run.tool_version);
+    recorded.settings = q.settings;
+    return recorded;
+  }
+
+  /// The number format as the shipped speed tables write it.
+  std::string speed_format(const Placed& placed) const {
+    const WeightState& weights = placed.weights;
+    if (placed.uncompressed()) {
+      if (weights.scheme == "F16") return "fp16";
+      if (weights.scheme == "BF16") return "bf16";
+      if (!weights.scheme.empty()) return weights.scheme;
+      const auto dtype = names_.dtypes.find(placed.model.model);
+      if (dtype != names_.dtypes.end() && dtype->second == "float16") return "fp16";
+      if (dtype != names_.dtypes.end() && dtype->second == "float32") return "fp32";
+      return "bf16";  // what engines load a checkpoint as when nothing else is said
+    }
+    if (weights.scheme.starts_with("W4A16") && weights.technique == "gptq") return "W4A16-GPTQ";
+    if (weights.scheme.starts_with("W4A16") && weights.technique == "awq") return "W4A16-AWQ";
+    if (weights.scheme == "W8A8-fp8") return "W8A8-FP8";
+    if (weights.scheme == "W8A8-int8" || weights.scheme == "W8A8") return "W8A8-INT8";
+    if (weights.scheme.find("nvfp4") != std::string::npos) return "NVFP4";
+    if (weights.scheme.find("mxfp4") != std::string::npos) return "MXFP4";
+    return weights.scheme;
+  }
+
+  void add_speed(const Placed& placed) {
+    const ToolRun& run = *placed.run;
+    if (run.speed.empty()) return;
+    const std::string device = options_.hardware.empty() ? run.hardware : options_.hardware;
+    if (device.empty()) {
+      throw Error(ErrorCode::invalid_argument, placed.file->name +
+                                                   ": does not say on which hardware; give --hardware ID "
+                                                   "('advisor catalog hardware' lists them)");
+    }
+    const auto [hardware, why] = match_hardware(device, names_);
+    add_matched("hardware " + why);
+    const std::string engine = options_.engine.empty() ? run.engine : options_.engine;
+    const auto known = names_.engines.find(engine);
+    if (known == names_.engines.end()) {
+      std::vector<std::string> engines;
+      for (const auto& [name, id] : names_.engines) engines.push_back(name);
+      throw Error(ErrorCode::not_found, placed.file->name + ": unknown engine \"" + engine + "\"" +
+                                            did_you_mean(engine, engines) + "; give --engine ID");
+    }
+    for (const ToolSpeed& s : run.speed) {
+      const auto metric = names_.metrics.find(s.metric);
+      if (metric == names_.metrics.end()) {
+        add_note(placed.file->name + ": metric " + s.metric + " is not in data/metrics.csv; left out");
+        continue;
+      }
+      if (!(s.value > 0)) {
+        throw Error(ErrorCode::invalid_argument,
+                    placed.file->name + ": " + s.locator + ": " + format_number(s.value) + " is no speed");
+      }
+      RecordedSpeed recorded;
+      SpeedMeasurement& row = recorded.row;
+      row.model = placed.model.model;
+      row.params = placed.model.params ? placed.model.params : run.params;
+      row.format = run.tool == "table" && options_.scheme.empty() ? run.weights.scheme : speed_format(placed);
+      row.weight_bits = bits_of(placed);
+      row.engine = known->second;
+      row.engine_version = options_.engine_version.empty() ? run.engine_version : options_.engine_version;
+      row.hardware = hardware;
+      row.hardware_count = options_.hardware_count > 0 ? options_.hardware_count : run.hardware_count;
+      row.parallelism = run.parallelism;
+      row.input_tokens = s.input_tokens;
+      row.output_tokens = s.output_tokens;
+      row.concurrency = s.concurrency;
+      row.load = s.load;
+      row.metric = metric->second.metric;
+      row.value = s.value;
+      row.standard_error = s.standard_error;
+      row.locator = placed.file->name + ": " + s.locator;
+      recorded.tool = run.tool + (run.tool_version.empty() ? "" : " " + run.tool_version);
+      out_.speed.push_back(std::move(recorded));
+    }
+  }
+
+  static std::optional<double> bits_of(const Placed& placed) {
+    if (placed.run->weight_bits) return placed.run->weight_bits;
+    if (placed.weights.scheme.empty()) return 16;
+    try {
+      return describe_scheme(placed.weights.scheme).weight_bits;
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  }
+
+  void require_rows(const std::vector<ImportedFile>& files) {
+    std::string unknown;
+    for (const std::string& task : unknown_tasks_) unknown += (unknown.empty() ? "" : ", ") + task;
+    if (!unknown.empty()) {
+      add_note("tasks in no vocabulary are left out: " + unknown +
+               " (--task NAME=TASK or --task NAME=FAMILY to keep one)");
+    }
+    for (const std::string& missing : missing_) add_note(missing + "; left out");
+    const bool compressed_only = std::any_of(missing_.begin(), missing_.end(), [](auto&) { return true; }) &&
+                                 out_.quality.empty() && out_.speed.empty();
+    if (compressed_only) {
+      throw Error(ErrorCode::not_found,
+                  missing_[0] + (missing_.size() > 1 ? " (and " + std::to_string(missing_.size() - 1) + " more)" : "") +
+                      "; a loss is measured against it. Give it as another file or with "
+                      "--baseline FILE, or record it first");
+    }
+    if (!out_.quality.empty() || !out_.speed.empty() || !out_.scores.empty()) return;
+    std::string why;
+    for (const std::string& note : out_.notes) why += "; " + note;
+    throw Error(
+        ErrorCode::invalid_argument,
+        (files.empty() ? std::string("nothing to record") : files[0].name + ": nothing that can be recorded") + why);
+  }
+
+  const RecordOptions& options_;
+  const NameTables& names_;
+  const std::vector<RecordedScore>& earlier_;
+  std::vector<const MadeCheckpoint*> made_;
+  std::set<std::string> unknown_tasks_;
+  std::vector<std::string> missing_;
+  Recording out_;
+};
+
+}  // namespace
+
+Recording match_results(const std::vector<ImportedFile>& files, const std::vector<ImportedFile>& baselines,
+                        const RecordOptions& options, const NameTables& names,
+                        const std::vector<RecordedScore>& earlier) {
+  return Matcher(options, names, earlier).match(files, baselines);
+}
+
+}  // namespace advisor
