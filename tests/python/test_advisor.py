@@ -1,6 +1,9 @@
 """The installed module: the same three verbs as the command, on the bundled model."""
 
+import os
 import pathlib
+
+os.environ["ADVISOR_LOCAL"] = "none"  # not the developer's own results
 
 import advisor
 import pytest
