@@ -190,6 +190,20 @@ CREATE TABLE models (
   shared_expert_intermediate INTEGER CONSTRAINT "shared_expert_intermediate is positive" CHECK (shared_expert_intermediate > 0),
   params_from_geometry_b REAL CONSTRAINT "params_from_geometry_b is positive" CHECK (params_from_geometry_b > 0),
   kv_bytes_per_token_bf16 INTEGER CONSTRAINT "kv_bytes_per_token_bf16 is not negative" CHECK (kv_bytes_per_token_bf16 >= 0),
+  -- Of the layers that keep a KV cache, those that attend to everything; the others slide. full_* where they differ.
+  full_attention_layers INTEGER CONSTRAINT "full_attention_layers is at most kv_cache_layers"
+    CHECK (full_attention_layers >= 0 AND full_attention_layers <= coalesce(kv_cache_layers, n_layers)),
+  full_kv_heads INTEGER CONSTRAINT "full_kv_heads is positive" CHECK (full_kv_heads > 0),
+  full_head_dim INTEGER CONSTRAINT "full_head_dim is positive" CHECK (full_head_dim > 0),
+  q_lora_rank INTEGER CONSTRAINT "q_lora_rank is positive" CHECK (q_lora_rank > 0),
+  qk_nope_head_dim INTEGER CONSTRAINT "qk_nope_head_dim is positive" CHECK (qk_nope_head_dim > 0),
+  v_head_dim INTEGER CONSTRAINT "v_head_dim is positive" CHECK (v_head_dim > 0),
+  -- keys of a sparse-attention indexer, bytes per token and layer
+  indexer_bytes_per_token INTEGER CONSTRAINT "indexer_bytes_per_token is positive" CHECK (indexer_bytes_per_token > 0),
+  -- of a mixture of experts: layers with one ordinary MLP
+  dense_layers INTEGER CONSTRAINT "dense_layers is at most n_layers" CHECK (dense_layers >= 0 AND dense_layers <= n_layers),
+  -- constant state of all linear-attention or Mamba layers, bytes per sequence
+  state_bytes INTEGER CONSTRAINT "state_bytes is positive" CHECK (state_bytes > 0),
   notes TEXT,
   line INTEGER NOT NULL
 );

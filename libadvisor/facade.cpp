@@ -14,6 +14,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/suggest.h"
+#include "estimate/layout.h"
 #include "io/database.h"
 #include "io/local_database.h"
 #include "io/measurement_file.h"
@@ -140,9 +141,12 @@ Model model_of(const std::string& path) {
   model.id = path;
   model.family = model.architecture = config.architecture;
   double parameters = 0;
+  std::vector<NamedShape> shapes;
   for (const TensorInfo& tensor : checkpoint->tensors()) {
     parameters += static_cast<double>(element_count(tensor.shape));
+    shapes.push_back({tensor.name, tensor.shape});
   }
+  model.tensors = group_tensors(shapes);
   model.params = parameters;
   model.layers = config.layers;
   model.hidden = config.hidden;
@@ -281,7 +285,7 @@ BacktestReport Advisor::backtest(const std::vector<fs::path>& files, LeftOut lef
     std::copy_if(knowledge().speed.begin(), knowledge().speed.end(), std::back_inserter(request.speed), is_shipped);
     return advisor::backtest(knowledge(), request, progress);
   }
-  const PublishedNames names(find_data(state_->data_dir) / "advisor.db");
+  const NameTables names = load_names(find_data(state_->data_dir) / "advisor.db");
   std::map<std::string, std::int64_t> unmapped;
   for (const fs::path& file : files) {
     MeasurementFile read = read_measurements(file, names, knowledge());

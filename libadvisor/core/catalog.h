@@ -8,6 +8,37 @@
 
 namespace advisor {
 
+/// What a matrix does in a decoder; quantization treats them apart.
+enum class TensorRole : std::uint8_t {
+  embedding,
+  head,
+  attn_q,
+  attn_k,
+  attn_v,
+  attn_qkv,   ///< the three in one
+  attn_kv_b,  ///< keys and values from the latent (MLA)
+  attn_output,
+  ffn_up,
+  ffn_gate,
+  ffn_down,
+  router,  ///< of a mixture of experts; never quantized
+  linear,  ///< any other matrix that quantization touches
+  wide,    ///< matrices that stay as they are: vision towers, convolutions
+  vector   ///< norms and biases
+};
+
+/// Equal tensors of consecutive layers.
+struct TensorGroup {
+  TensorRole role = TensorRole::linear;
+  std::int64_t rows = 0, columns = 0;        ///< [out, in]; vectors are one row
+  std::int64_t copies = 1;                   ///< in one layer: experts
+  std::int64_t first_layer = 0, layers = 1;  ///< tensors outside the blocks: 0 and 1
+  bool routed = false;                       ///< an expert that only its tokens pass through
+  double elements() const {
+    return static_cast<double>(rows) * static_cast<double>(columns) * static_cast<double>(copies * layers);
+  }
+};
+
 struct Model {
   std::string id;
   std::string family, developer, architecture, attention, native_dtype, specialty;
@@ -26,7 +57,14 @@ struct Model {
   std::string released;        ///< YYYY-MM or empty
   std::string url, locator;
   std::optional<std::int64_t> moe_intermediate{}, shared_expert_intermediate{};
-  std::string params_source{};  ///< stated, computed from geometry, model name (nominal) ...
+  std::optional<std::int64_t> full_attention_layers{};  ///< of kv_layers; the others look back sliding_window tokens
+  std::optional<std::int64_t> full_kv_heads{}, full_head_dim{};  ///< of these layers, where the sliding ones differ
+  std::optional<std::int64_t> q_lora_rank{}, qk_nope_head_dim{}, v_head_dim{};  ///< MLA projections
+  std::optional<std::int64_t> indexer_bytes_per_token{};  ///< keys of a sparse-attention indexer, per token and layer
+  std::optional<std::int64_t> dense_layers{};             ///< of a mixture: layers with one ordinary MLP
+  std::optional<double> state_bytes{};  ///< constant state of all linear or Mamba layers, per sequence
+  std::vector<TensorGroup> tensors{};   ///< of a checkpoint at hand; empty for catalog rows
+  std::string params_source{};          ///< stated, computed from geometry, model name (nominal) ...
   std::string notes{};
 };
 

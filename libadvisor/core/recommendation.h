@@ -22,7 +22,7 @@ std::string_view name(Verdict verdict);  ///< "keep", "compress", "switch", "com
 
 /// A rule or measurement that spoke for or against something.
 struct Evidence {
-  std::string kind;  ///< rule | measurement | comparison | published_checkpoint
+  std::string kind;  ///< rule, measurement, prediction, comparison, published_checkpoint
   std::string id;    ///< rule id, source id
   std::string text;  ///< filled-in reason
   std::vector<std::string> sources;
@@ -31,8 +31,12 @@ struct Evidence {
 struct MemoryEstimate {
   double total = 0, weights = 0, kv_cache = 0, overhead = 0;  ///< bytes over all devices
   double available = 0;                                       ///< bytes usable by the engine over all devices
-  std::string basis;                                          ///< "geometry" or "parameters"
+  std::string basis;                                          ///< "checkpoint", "geometry" or "parameters"
   std::int64_t context = 0, concurrency = 1;                  ///< what was assumed
+  double activations = 0;  ///< of the overhead: what a step computes with; the rest is the engine's own
+  double weights_sd = 0, kv_cache_sd = 0, overhead_sd = 0, available_sd = 0;  ///< standard deviations, bytes
+  std::string assumed;               ///< the engine and settings that the overhead is for
+  std::vector<std::string> sources;  ///< of the overhead
 };
 
 struct QualityEstimate {

@@ -7,47 +7,59 @@ namespace advisor {
 
 namespace {
 
-constexpr double agreement = 0.03;  ///< stated sizes are rounded to two or three digits
+using Role = TensorRole;
 
-std::optional<ParameterCount> count_dense(const Model& m, bool tied) {
-  if (!m.layers || !m.hidden || !m.intermediate || !m.heads || !m.vocab) return std::nullopt;
-  const auto layers = static_cast<double>(*m.layers), hidden = static_cast<double>(*m.hidden);
-  const auto heads = static_cast<double>(*m.heads), kv_heads = static_cast<double>(m.kv_heads.value_or(*m.heads));
-  const double head_dim = m.head_dim ? static_cast<double>(*m.head_dim) : hidden / heads;
-  ParameterCount count;
-  count.linear =
-      layers * hidden * (2 * heads * head_dim + 2 * kv_heads * head_dim + 3 * static_cast<double>(*m.intermediate));
-  count.embedding = static_cast<double>(*m.vocab) * hidden;
-  count.head = tied ? 0 : count.embedding;
-  count.norm = (2 * layers + 1) * hidden;
-  count.basis = "geometry";
-  return count;
+bool is_quantized(Role role) {
+  return role != Role::embedding && role != Role::head && role != Role::router && role != Role::wide &&
+         role != Role::vector;
 }
 
-/// Tied or not as stated; when nobody says, whichever is nearer to the stated size.
-std::optional<ParameterCount> count_geometry(const Model& m) {
-  if (m.experts.value_or(0) > 1 || m.kv_lora_rank) return std::nullopt;
-  const auto tied = count_dense(m, true), untied = count_dense(m, false);
-  if (!tied) return std::nullopt;
-  if (m.tie_embeddings) return *m.tie_embeddings ? tied : untied;
-  if (!m.params) return untied;
-  return std::abs(tied->total() - *m.params) < std::abs(untied->total() - *m.params) ? tied : untied;
+/// compressed-tensors, GPTQ, AutoAWQ, ModelOpt: a matrix of codes, its scales and zero points, and small change.
+double folder_bytes(const TensorGroup& group, const WeightFormat& format) {
+  const double dense = std::max(16.0, format.bits >= 16 ? format.bits : 16.0) / 8;
+  if (!is_quantized(group.role) || format.bits >= 16) {
+    const double kept = is_quantized(group.role) ? format.kept : 1;
+    return group.elements() * dense * kept;
+  }
+  const auto rows = static_cast<double>(group.rows), columns = static_cast<double>(group.columns);
+  const double groups = format.group > 0 ? std::ceil(columns / static_cast<double>(format.group)) : 1;
+  double values = columns * format.bits / 8;
+  if (format.two_four) values = values / 2 + columns / 2 * 2 / 8;
+  if (format.row_words > 0) values = std::ceil(values / 4) * 4;
+  const double zeros = format.zero_bits > 0 ? std::ceil(rows * format.zero_bits / 32) * 4 * groups : 0;
+  const double matrix =
+      rows * (values + groups * format.scale_bits / 8) + zeros + format.matrix_bytes + columns * format.input_bytes;
+  return matrix * static_cast<double>(group.copies * group.layers) * format.kept;
+}
+
+/// Without the shapes of the matrices the mix cannot be laid out; its published average is taken.
+bool is_shapeless(const Layout& layout) { return layout.basis == "parameters"; }
+
+double stored_bytes(const TensorGroup& group, const Layout& layout, const WeightFormat& format) {
+  if (!format.mix) {
+    return is_shapeless(layout) && is_quantized(group.role) && format.bits < 16
+               ? group.elements() * (format.two_four ? format.nominal / 2 + 1 : format.nominal) / 8 * format.kept
+               : folder_bytes(group, format);
+  }
+  if (is_shapeless(layout)) return group.elements() * format.nominal / 8 * (is_quantized(group.role) ? format.kept : 1);
+  const double bytes = gguf_bytes(group, *format.mix, format.imatrix, layout.gguf);
+  return is_quantized(group.role) ? bytes * format.kept : bytes;
 }
 
 }  // namespace
 
-std::optional<ParameterCount> count_parameters(const Model& m) {
-  const auto counted = count_geometry(m);
-  if (counted && (!m.params || std::abs(counted->total() / *m.params - 1) <= agreement)) return counted;
-  if (!m.params || *m.params <= 0) return std::nullopt;
+std::optional<ParameterCount> count_parameters(const Model& model) {
+  const auto layout = layout_of(model);
+  if (!layout) return std::nullopt;
   ParameterCount count;
-  count.basis = "parameters";
-  if (m.vocab && m.hidden) {
-    count.embedding = std::min(static_cast<double>(*m.vocab) * static_cast<double>(*m.hidden), *m.params / 2);
-    const bool tied = m.tie_embeddings.value_or(false);
-    count.head = tied ? 0 : std::min(count.embedding, *m.params - count.embedding);
+  count.basis = layout->basis;
+  for (const auto& group : layout->groups) {
+    auto& place = group.role == Role::embedding ? count.embedding
+                  : group.role == Role::head    ? count.head
+                  : is_quantized(group.role)    ? count.linear
+                                                : count.norm;
+    place += group.elements();
   }
-  count.linear = *m.params - count.embedding - count.head;
   return count;
 }
 
@@ -58,32 +70,79 @@ double touched_share(const Model& model, double sequences) {
   return 1 - std::pow(1 - used / experts, std::max(1.0, sequences));
 }
 
-std::optional<WeightEstimate> estimate_weights(const Model& model, const Variant& variant) {
-  auto count = count_parameters(model);
-  if (!count) return std::nullopt;
-  const bool gguf = variant.format == "gguf";
-  double bits = bits_per_weight(variant.scheme);
-  const double wide = gguf ? bits : 16;
+WeightFormat weight_format(const Variant& variant) {
+  const SchemeInfo scheme = describe_scheme(variant.scheme);
+  WeightFormat format;
+  format.bits = scheme.weight_bits;
+  format.nominal = scheme.bits_per_weight;
+  format.group = scheme.group;
   if (variant.pattern == "2:4") {
-    // Half of the values stay, each with a 2-bit position.
-    bits = bits / 2 + 1;
+    format.two_four = scheme.grid != "gguf";
   } else if (variant.pattern.starts_with("structured")) {
-    count->linear *= 1 - variant.sparsity;
+    format.kept = 1 - variant.sparsity;
   }
-  const double linear = count->linear * bits / 8;
-  const double head = (count->head > 0 ? count->head : count->embedding) * wide / 8;
-  const double stored_head = count->head > 0 ? head : 0;
-  const double norm = count->norm * (gguf ? 4 : 2);
+  if (variant.format == "gguf") {
+    format.mix = gguf_mix_named(variant.scheme);
+    // Sixteen or more bits of a folder's scheme, converted.
+    if (!format.mix && scheme.weight_bits >= 16) format.mix = GgufMix::f16;
+    format.imatrix = variant.scheme.starts_with("IQ");  // these are not made without one, or should not be
+    if (format.mix) return format;
+  }
+  const bool packed = format.bits < 8 || (format.bits == 8 && scheme.activation_bits >= 16 && scheme.grid != "fp8");
+  const bool older = variant.format == "gptq" || variant.format == "autoawq";
+  if (scheme.grid == "nvfp4" || scheme.grid == "mxfp4") {
+    format.scale_bits = 8;
+    format.matrix_bytes = scheme.grid == "nvfp4" ? (scheme.activation_bits < 16 ? 8 : 4) : 0;  // global scales, F32
+    return format;
+  }
+  if (packed) format.row_words = 1;
+  if (packed && !older) format.matrix_bytes = 16;  // weight_shape, two I64
+  if (!scheme.symmetric || older) format.zero_bits = format.bits;
+  if (variant.format == "gptq") format.input_bytes = 4;  // g_idx, I32
+  if (variant.format == "autoawq" && format.group == 0) format.group = 128;
+  return format;
+}
 
+WeightBytes weight_bytes(const Layout& layout, const WeightFormat& format) {
+  WeightBytes bytes;
+  for (const auto& group : layout.groups) {
+    const double stored = stored_bytes(group, layout, format);
+    bytes.stored += stored;
+    if (group.role == Role::embedding) {
+      if (layout.gguf.tied) bytes.read += stored;  // it is the output head as well
+    } else {
+      bytes.read += group.routed ? stored * layout.used_experts : stored;
+    }
+  }
+  return bytes;
+}
+
+std::optional<WeightEstimate> estimate_weights(const Model& model, const Variant& variant) {
+  const auto layout = layout_of(model);
+  if (!layout) return std::nullopt;
+  const auto format = weight_format(variant);
+  const auto bytes = weight_bytes(*layout, format);
   WeightEstimate estimate;
-  estimate.basis = count->basis;
-  estimate.bytes = linear + count->embedding * wide / 8 + stored_head + norm;
-  const double total = count->total();
-  estimate.active_params = std::clamp(model.active_params.value_or(total), 0.0, total);
-  // Of the embedding one row is read; of a mixture of experts the active share of the linears.
-  const double other = count->embedding + count->head;
-  const double active_linear = std::clamp((estimate.active_params - other) / std::max(1.0, count->linear), 0.02, 1.0);
-  estimate.read_bytes = linear * (model.active_params ? active_linear : 1.0) + head + norm;
+  estimate.basis = layout->basis;
+  estimate.bytes = bytes.stored;
+  estimate.read_bytes = bytes.read;
+  double total = 0, active = 0, linear = 0, other = 0;
+  for (const auto& group : layout->groups) {
+    const double elements = group.elements();
+    total += elements;
+    active += group.routed ? elements * layout->used_experts : elements;
+    (group.role == Role::embedding || group.role == Role::head ? other : linear) += elements;
+  }
+  estimate.active_params = active;
+  if (layout->basis == "parameters" && model.active_params) {
+    // No experts to count: the stated active share of what is not embedding or head.
+    estimate.active_params = std::clamp(*model.active_params, 0.0, total);
+    const double share = std::clamp((estimate.active_params - other) / std::max(1.0, linear), 0.02, 1.0);
+    double linear_bytes = 0;
+    for (const auto& group : layout->groups)
+      if (is_quantized(group.role)) linear_bytes += stored_bytes(group, *layout, format);
+    estimate.read_bytes -= linear_bytes * (1 - share);
+  }
   return estimate;
 }
 

@@ -15,7 +15,8 @@ std::vector<Model> read_models(const Sqlite& database, const std::string& only) 
       " n_experts_used, sliding_window, kv_cache_layers, kv_lora_rank, qk_rope_head_dim, kv_bytes_per_token_bf16,"
       " tie_embeddings, modalities_in, modalities_out, qat, coalesce(l.licence, m.license), l.commercial_use,"
       " coalesce(m.release_year_month, l.release_year_month), m.source, m.locator, moe_intermediate_size,"
-      " shared_expert_intermediate, params_source, notes"
+      " shared_expert_intermediate, params_source, notes, full_attention_layers, full_kv_heads, full_head_dim,"
+      " q_lora_rank, qk_nope_head_dim, v_head_dim, indexer_bytes_per_token, dense_layers, state_bytes"
       " FROM models m LEFT JOIN model_licences l USING (model_id)" +
       where_is("m.model_id", only) + " ORDER BY m.model_id";
   return read_all<Model>(
@@ -41,6 +42,11 @@ std::vector<Model> read_models(const Sqlite& database, const std::string& only) 
         m.shared_expert_intermediate = row.maybe_integer();
         m.params_source = row.text();
         m.notes = row.text();
+        for (auto* count : {&m.full_attention_layers, &m.full_kv_heads, &m.full_head_dim, &m.q_lora_rank,
+                            &m.qk_nope_head_dim, &m.v_head_dim, &m.indexer_bytes_per_token, &m.dense_layers}) {
+          *count = row.maybe_integer();
+        }
+        m.state_bytes = row.maybe_number();
       },
       only);
 }
