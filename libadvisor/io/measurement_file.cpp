@@ -12,7 +12,6 @@
 #include "core/suggest.h"
 #include "io/csv.h"
 #include "io/database.h"
-#include "io/sqlite.h"
 
 namespace advisor {
 namespace {
@@ -119,7 +118,7 @@ std::optional<std::int64_t> whole_number(const std::string& text) { return parse
 struct Reader {
   const CsvTable& table;
   const Columns& columns;
-  const PublishedNames& names;
+  const NameTables& names;
   const std::map<std::string, const Model*>& catalog;
   std::string source;  ///< where no column says it
   MeasurementFile& out;
@@ -168,8 +167,8 @@ void Reader::read_quality(const CsvRow& row) const {
   q.retrained = columns.yes(row, "retrained");
   q.higher_is_better = columns.yes(row, "higher_is_better");
   q.model = columns.text(row, "model_id");
-  if (const auto known = names.models.find(q.model); known != names.models.end() && !known->second.finetune)
-    if (!known->second.id.empty()) q.model = known->second.id;
+  if (const auto known = names.models.find(q.model); known != names.models.end())  // a finetune has other weights
+    if (!known->second.model.empty() && known->second.relation != "finetune") q.model = known->second.model;
   q.params = params(row, "model_params_b", q.model, &Model::params);
   q.technique = columns.text(row, "technique");
   // The compiled tables say "other" for many methods; which vocabulary word that is depends on what they are about.
@@ -190,9 +189,9 @@ void Reader::read_quality(const CsvRow& row) const {
   const auto metric = names.metrics.find(columns.text(row, "metric"));
   if (task == names.tasks.end()) return count("task \"" + columns.text(row, "task") + "\" is in no vocabulary");
   if (metric == names.metrics.end()) return count("metric \"" + columns.text(row, "metric") + "\" is in no vocabulary");
-  q.task = task->second.id;
-  q.family = task->second.family;
-  q.metric = metric->second.id;
+  q.task = task->second;
+  if (const auto family = names.families.find(q.task); family != names.families.end()) q.family = family->second;
+  q.metric = metric->second.metric;
   q.metric_kind = metric->second.kind;
   const double factor = scale(row, q);
   q.baseline *= factor;
@@ -212,14 +211,13 @@ void Reader::read_speed(const CsvRow& row) const {
   if (devices && *devices < 1) columns.refuse(row, "hardware_count", "is not positive");
   s.hardware_count = devices.value_or(1);
   s.model = columns.text(row, "model_id");
-  if (const auto known = names.models.find(s.model); known != names.models.end() && !known->second.id.empty())
-    s.model = known->second.id;
+  if (const auto known = names.models.find(s.model); known != names.models.end() && !known->second.model.empty())
+    s.model = known->second.model;
   s.params = params(row, "model_params_b", s.model, &Model::params);
   s.active_params = params(row, "active_params_b", s.model, &Model::active_params);
   s.format = columns.text(row, "format");
   s.engine = columns.text(row, "engine");
-  if (const auto known = names.engines.find(s.engine); known != names.engines.end())
-    s.engine = known->second.id + (known->second.speculative ? "+specdec" : "");
+  if (const auto known = names.engines.find(s.engine); known != names.engines.end()) s.engine = known->second;
   s.engine_version = columns.text(row, "engine_version");
   s.parallelism = columns.text(row, "parallelism");
   s.input_length = columns.text(row, "input_len");
@@ -237,7 +235,7 @@ void Reader::read_speed(const CsvRow& row) const {
   const auto quantity = names.metrics.find(metric);
   if (quantity == names.metrics.end()) return count("metric \"" + metric + "\" is in no vocabulary");
   s.hardware = device->second;
-  s.metric = quantity->second.id;
+  s.metric = quantity->second.metric;
   out.speed.push_back(std::move(s));
 }
 
@@ -260,30 +258,7 @@ void take_marks(std::vector<Measurement>& rows, const std::vector<Measurement>& 
 
 }  // namespace
 
-PublishedNames::PublishedNames(const std::filesystem::path& path) {
-  const Sqlite database = Sqlite::open_read_only(path);
-  const auto each = [&](const char* sql, auto read) {
-    Statement row = database.prepare(sql);
-    while (row.step()) read(row);
-  };
-  each("SELECT name, n.task, family FROM task_names n JOIN tasks t ON t.task = n.task", [&](const Statement& r) {
-    tasks[r.text(0)] = {r.text(1), r.text(2)};
-  });
-  each("SELECT name, n.metric, kind FROM metric_names n JOIN metrics m ON m.metric = n.metric",
-       [&](const Statement& r) {
-         metrics[r.text(0)] = {r.text(1), r.text(2)};
-       });
-  each("SELECT name, engine, speculative FROM engine_names", [&](const Statement& r) {
-    engines[r.text(0)] = {r.text(1), r.yes(2)};
-  });
-  each("SELECT name, model, relation FROM model_names", [&](const Statement& r) {
-    models[r.text(0)] = {r.text(1), r.text(2) == "finetune"};
-  });
-  each("SELECT name, technique FROM technique_names", [&](const Statement& r) { techniques[r.text(0)] = r.text(1); });
-  each("SELECT name, hardware FROM hardware_names", [&](const Statement& r) { hardware[r.text(0)] = r.text(1); });
-}
-
-MeasurementFile read_measurements(const std::filesystem::path& file, const PublishedNames& names,
+MeasurementFile read_measurements(const std::filesystem::path& file, const NameTables& names,
                                   const Knowledge& knowledge) {
   const CsvTable table = read_csv(file, file.string());
   const Columns columns(table);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/knowledge.h"
+#include "io/import_names.h"
 
 namespace advisor {
 
@@ -20,37 +21,11 @@ struct MeasurementFile {
   std::map<std::string, std::int64_t> unmapped;  ///< why rows are in neither list -> how many
 };
 
-/// What the names in published tables mean, from the *_names tables of the database.
-class PublishedNames {
- public:
-  explicit PublishedNames(const std::filesystem::path& database);
-
-  struct Task {
-    std::string id, family;
-  };
-  struct Metric {
-    std::string id, kind;
-  };
-  struct Engine {
-    std::string id;
-    bool speculative = false;
-  };
-  struct Model {
-    std::string id;         ///< empty: known to be in no catalog
-    bool finetune = false;  ///< same geometry, other weights
-  };
-  std::map<std::string, Task> tasks;
-  std::map<std::string, Metric> metrics;
-  std::map<std::string, Engine> engines;
-  std::map<std::string, Model> models;
-  std::map<std::string, std::string> techniques, hardware;  ///< empty hardware: known to be in no catalog
-};
-
 /// Tasks, metrics and hardware must be known, because their meaning cannot be guessed; else the row is counted as
 /// unmapped. Other models, techniques and engines keep their published name. A row that is also in `knowledge`, word
 /// for word, has the mark `suspect` that it has there. Without a column `scale`, shares above 1 are percentages.
 /// Throws not_found (no such file) and parse_error with file:line:column for wrong columns and what is no number.
-MeasurementFile read_measurements(const std::filesystem::path& file, const PublishedNames& names,
+MeasurementFile read_measurements(const std::filesystem::path& file, const NameTables& names,
                                   const Knowledge& knowledge);
 
 }  // namespace advisor
