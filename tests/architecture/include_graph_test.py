@@ -90,7 +90,7 @@ def owner(path):
         return path.parts[0]
     if path.parts[0] != "libadvisor":
         return None
-    return path.parts[1] if len(path.parts) > 2 else path.stem
+    return path.parts[1] if len(path.parts) > 2 else path.stem.split("_")[0]
 
 
 class File:

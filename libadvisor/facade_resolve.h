@@ -1,0 +1,41 @@
+// What the facade reads from the world before anything is decided: where files are, which hardware and model a name
+// means, what day it is. Used by the facade*.cpp files only.
+#pragma once
+
+#include <filesystem>
+#include <mutex>
+#include <string>
+
+#include "core/knowledge.h"
+#include "core/profile.h"
+#include "facade.h"
+
+namespace advisor {
+
+struct Advisor::State {
+  std::filesystem::path data_dir, local;
+  std::once_flag loaded;
+  Knowledge knowledge;
+};
+
+/// Where the knowledge is. Throws not_found naming every place that was tried.
+std::filesystem::path find_data(const std::filesystem::path& asked);
+
+/// Where the user's own results are; empty when nowhere.
+std::filesystem::path find_local(const std::string& asked);
+
+/// The catalog's device for a probed GPU: every word of the driver's name occurs, memory within 10 %, fewest extra
+/// words. nullptr: none.
+const Device* match_device(const Device& probed, const std::vector<Device>& catalog);
+
+/// What the profile names, its explicit numbers over the catalog's. `probe` for hardware.id "auto". Throws not_found
+/// with suggestions.
+Hardware find_hardware(const Profile& profile, const Knowledge& knowledge, const Probe* probe);
+
+/// What the decision needs to know of a checkpoint folder, read from its headers.
+Model model_of(const std::string& path);
+
+/// Today in UTC, YYYY-MM-DD.
+std::string today();
+
+}  // namespace advisor
