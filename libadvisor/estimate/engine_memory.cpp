@@ -10,7 +10,6 @@ namespace advisor {
 namespace {
 
 constexpr double gib = 1024.0 * 1024 * 1024;
-constexpr double mib = 1024.0 * 1024;
 
 /// vLLM's start-up logs on an H100 (79.18 GiB), collected by llm-d: 9 runs of 0.15/0.16, 54 of 0.17-0.19.
 constexpr const char* vllm_old_logs =
@@ -90,8 +89,8 @@ EngineOverhead llama_cpp_overhead(const Model& model, const Device& device, cons
   EngineOverhead overhead;
   overhead.activations = std::max(logits, inner) + mask;
   overhead.other = is_gpu(device) ? 0.3 * gib : 0;
-  overhead.sd = std::hypot(20 * mib + 0.1 * overhead.activations, is_gpu(device) ? 0.1 * gib : 0,
-                           shape.guessed * overhead.activations);
+  overhead.sd =
+      std::hypot(0.1 * overhead.activations, is_gpu(device) ? 0.1 * gib : 0, shape.guessed * overhead.activations);
   overhead.assumed = "llama.cpp with flash attention, micro-batches of " + std::to_string(load.batch_tokens);
   overhead.sources = {llama_cpp_source};
   return overhead;

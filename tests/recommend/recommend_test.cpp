@@ -109,7 +109,7 @@ TEST_F(Recommend, WhatDoesNotFitIsCompressed) {
   EXPECT_EQ(answer.options.front().variant.scheme, "W4A16-g128");
   EXPECT_THAT(answer.rejections,
               Contains(testing::AllOf(Field(&Rejection::action, "keep"), Field(&Rejection::code, "memory"),
-                                      Field(&Rejection::because, HasSubstr("72 GiB available on 1 x A100")))));
+                                      Field(&Rejection::because, HasSubstr("71.28 GiB available on 1 x A100")))));
   EXPECT_GT(answer.options.front().memory.kv_cache, 0);
 }
 
