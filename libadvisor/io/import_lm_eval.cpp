@@ -80,13 +80,13 @@ WeightState weights_of(const Document& root) {
 }
 
 /// Task -> the group with a figure of its own that it is a member of.
-std::map<std::string, std::string> groups_of(const Document& root, const Document& results) {
+std::map<std::string, std::string> groups_of(const Document& root, const Document& results, const std::string& where) {
   std::map<std::string, std::string> inside;
   const Document* subtasks = find(root, "group_subtasks");
   if (subtasks == nullptr) return inside;
   for (const Document::Member& group : subtasks->members) {
     const Document* mean = find(results, group.key);
-    if (mean == nullptr || entries_of(*mean, group.key).empty()) continue;
+    if (mean == nullptr || entries_of(*mean, where + ": results." + group.key).empty()) continue;
     for (const Document& task : group.value.items) inside[task.text] = group.key;
   }
   return inside;
@@ -110,9 +110,13 @@ ToolQuality figure(const Document& root, const Document& task, const std::string
   q.value = entry.value;
   q.standard_error = number_of(task, entry.metric + "_stderr," + entry.filter, where);
   q.shots = per_task("n-shot");
-  q.settings = "shots " + q.shots + ", items " + item_count(root, name) + ", filter " + entry.filter +
-               ", task version " + per_task("versions") +
-               (text_of(root, "chat_template_sha").empty() ? "" : ", chat template");
+  for (const auto& [what, value] : {std::pair<const char*, std::string>{"shots", q.shots},
+                                    {"items", item_count(root, name)},
+                                    {"filter", entry.filter},
+                                    {"task version", per_task("versions")},
+                                    {"chat template", text_of(root, "chat_template_sha")}}) {
+    if (!value.empty()) q.settings += (q.settings.empty() ? "" : ", ") + std::string(what) + " " + value;
+  }
   q.locator = "results." + name + "." + entry.metric + "," + entry.filter;
   return q;
 }
@@ -149,7 +153,7 @@ bool read_lm_eval(const Json& json, ImportedFile& file) {
     const std::string limit = text_of(*config, "limit");
     if (!limit.empty()) file.notes.push_back("a partial run (limit " + limit + "); its error is as large as it says");
   }
-  const auto groups = groups_of(root, *results);
+  const auto groups = groups_of(root, *results, json.where);
   for (const Document::Member& task : results->members) {
     if (task.value.kind != Document::Kind::map) refuse(json.where, "results." + task.key + " is no map of metrics");
     const std::string where = json.where + ": results." + task.key;

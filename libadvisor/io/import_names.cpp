@@ -187,6 +187,20 @@ std::optional<std::string> known_name(const std::string& name, const NameTables&
   return *best;
 }
 
+/// Catalog ids whose last part is like that of `name`: who published a copy does not matter.
+std::string suggestions(const std::string& name, const NameTables& names) {
+  std::map<std::string, std::string> ids;
+  std::vector<std::string> parts;
+  for (const auto& [id, params] : names.params) {
+    if (ids.emplace(last_part(id), id).second) parts.push_back(last_part(id));
+  }
+  std::string text;
+  for (const std::string& part : nearest(last_part(name), parts)) {
+    text += (text.empty() ? "; did you mean " : " or ") + ids.at(part);
+  }
+  return text.empty() ? text : text + "?";
+}
+
 std::set<std::string> hardware_words(const std::string& name) {
   // makers, kinds of memory and words that only one side writes do not tell devices apart
   static const std::set<std::string> noise{"nvidia",    "amd",   "intel", "geforce", "graphics", "gpu", "cpu",
@@ -261,10 +275,8 @@ ModelMatch match_model(const std::string& published, const NameTables& names) {
       return match;
     }
   } while (take_suffix(name, weights));
-  std::vector<std::string> ids;
-  for (const auto& [id, params] : names.params) ids.push_back(id);
   throw Error(ErrorCode::not_found,
-              "unknown model \"" + published + "\"" + did_you_mean(last_part(name), ids) +
+              "unknown model \"" + published + "\"" + suggestions(tidy(published), names) +
                   " ('advisor catalog models' lists them). Say which it is with --model ID; for a "
                   "model in no catalog --model NAME --params COUNT");
 }

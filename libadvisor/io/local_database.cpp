@@ -376,6 +376,8 @@ void append_local(Knowledge& knowledge, const std::filesystem::path& path, const
       row.source = source;
       row.url = source;
       row.recorded = recording.date;
+      if (row.input_tokens) row.input_length = std::to_string(*row.input_tokens);
+      if (row.output_tokens) row.output_length = std::to_string(*row.output_tokens);
     }
     for (const RecordedScore& s : recording.scores) {
       content += key_of(s);
