@@ -56,8 +56,8 @@ struct SpeedMeasurement {
   std::string url, locator;
   std::string load{};     ///< as published: "1", "10 req/s", "offline 100 req"; concurrency is set only where stated
   std::string suspect{};  ///< why the row is not to be used; empty = nothing against it
-  std::optional<double> standard_error{};  ///< of `value`, in its unit, where the source states it
-  std::string recorded{};                  ///< date of a user's own row (`advisor record`); empty = shipped
+  std::optional<double> standard_error{};       ///< of `value`, in its unit, where the source states it
+  std::string recorded{};                       ///< date of a user's own row (`advisor record`); empty = shipped
   std::string input_length{}, output_length{};  ///< as published: "512", "p50 280 (ShareGPT)", "<=256"
 };
 
@@ -69,6 +69,7 @@ struct Score {
   std::string metric_kind{};  ///< data/metrics.csv
   bool closed = false;        ///< of a model that is had through an API only
   std::string suspect{};      ///< why the row is not to be used; empty = nothing against it
+  std::string recorded{};     ///< date of a user's own row (`advisor record`); empty = shipped
 };
 
 /// How an estimate came about, best first.

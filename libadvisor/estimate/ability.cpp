@@ -67,6 +67,14 @@ AbilityModel::Level AbilityModel::find_or_spread(const std::string& term, const 
   return {0, variance, 0, {}};
 }
 
+/// The effect of size is a straight line only where models were scored; it is not drawn further than a doubling.
+bool AbilityModel::size_is_known_ground(const Model& model) const {
+  const auto *least = find("ln_params", "least"), *most = find("ln_params", "most");
+  if (!model.params || least == nullptr || most == nullptr) return true;
+  const double size = std::log(*model.params), doubling = std::log(2.0);
+  return size >= least->value - doubling && size <= most->value + doubling;
+}
+
 AbilityModel::Ability AbilityModel::ability(const Model& model) const {
   if (const auto* own = find("ability", model.id)) return {*own, true};
   const auto traits = traits_of(model, false);
@@ -129,7 +137,8 @@ std::optional<Baseline> AbilityModel::predict(const Model& model, const ScoreTab
   const auto& [family, chance] = task->second;
   if (!takes_inputs_of(model, family) && find("model_family", model.id + "|" + family) == nullptr) return std::nullopt;
   const auto own = ability(model);
-  const ScoreRow row{model.id, table.task, family, table.harness, table.mode, 0, chance, false, {}};
+  if (!own.own_scores && !size_is_known_ground(model)) return std::nullopt;
+  const ScoreRow row{model.id, table.task, family, table.harness, table.mode, 0, chance, false, "", {}};
   const auto around = intercept(row, traits_of(model, false).specialty);
   const auto discrimination = find_or_spread("discrimination", table.task);
   const double slope = discrimination.value, mean = own.level.value, doubt = own.level.variance;

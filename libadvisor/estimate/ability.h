@@ -22,7 +22,8 @@ class AbilityModel {
   void learn(const ScoreRow& row, const Model& model);
 
   bool knows_task(const std::string& task) const { return tasks_.contains(task); }
-  /// Of benchmarks that some model was scored on; nullopt for others.
+  /// Of benchmarks that some model was scored on, by models that take their inputs and are of a size that was scored;
+  /// nullopt for others.
   std::optional<Baseline> predict(const Model& model, const ScoreTable& table) const;
 
  private:
@@ -41,6 +42,7 @@ class AbilityModel {
   using Levels = std::map<std::string, Level>;
 
   Ability ability(const Model& model) const;
+  bool size_is_known_ground(const Model& model) const;
   Sum intercept(const ScoreRow& row, const std::string& specialty) const;
   const Level* find(const std::string& term, const std::string& level) const;
   Level find_or_spread(const std::string& term, const std::string& level) const;

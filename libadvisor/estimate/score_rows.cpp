@@ -20,6 +20,7 @@ using Cell = std::tuple<std::string, std::string, std::string, std::string>;  //
 struct Values {
   std::string family;
   bool closed = false;
+  std::string recorded;
   std::set<double> values;  ///< different ones: a table of compressed models repeats its baseline on every line
   std::set<std::string> sources;
 };
@@ -66,17 +67,23 @@ std::vector<ScoreRow> score_rows(const Knowledge& knowledge, ScoreRows which) {
     auto& values = cells[std::move(cell)];
     values.family = row.family;
     values.closed = closed;
+    values.recorded = row.recorded;
     values.values.insert(value);
     values.sources.insert(source);
   };
-  if (which == ScoreRows::shipped) {
-    for (const auto& score : knowledge.scores)
-      if (score.suspect.empty() && share_of_one(score.metric_kind, score.value))
-        add(Cell{score.model, score.task, score.harness, score.mode}, score, score.value, score.closed, score.url);
+  const auto wanted = [&](const auto& row) {
+    return row.suspect.empty() && row.recorded.empty() == (which == ScoreRows::shipped);
+  };
+  std::set<std::tuple<std::string, std::string, double>> recorded;
+  for (const auto& score : knowledge.scores) {
+    if (!wanted(score) || !share_of_one(score.metric_kind, score.value)) continue;
+    add(Cell{score.model, score.task, score.harness, score.mode}, score, score.value, score.closed, score.url);
+    if (which == ScoreRows::recorded) recorded.emplace(score.model, score.task, score.value);
   }
+  // The baseline of a recorded compressed run is a score that was recorded before it: one observation, not two.
   for (const auto& row : knowledge.quality)
-    if (row.suspect.empty() && row.recorded.empty() == (which == ScoreRows::shipped) &&
-        share_of_one(row.metric_kind, row.baseline))
+    if (wanted(row) && share_of_one(row.metric_kind, row.baseline) &&
+        !recorded.contains({row.model, row.task, row.baseline}))
       add(Cell{row.model, row.task, row.source, ""}, row, row.baseline, false, row.source);
 
   std::map<std::string, double> chances;
@@ -93,6 +100,7 @@ std::vector<ScoreRow> score_rows(const Knowledge& knowledge, ScoreRows which) {
                     *std::next(values.values.begin(), static_cast<std::ptrdiff_t>(values.values.size() / 2)),
                     chance == chances.end() ? 0 : chance->second,
                     values.closed,
+                    values.recorded,
                     {values.sources.begin(), values.sources.end()}});
   }
   return rows;
@@ -130,6 +138,7 @@ Traits traits_of(const Model& model, bool closed) {
               closed ? 1.0 : 0.0,
               size * years};
   const auto or_unknown = [](const std::string& text) { return text.empty() ? std::string("unknown") : text; };
+  traits.params = model.params;
   traits.developer = or_unknown(model.developer);
   traits.lineage = or_unknown(model.family);
   traits.kind = kind_of(model);

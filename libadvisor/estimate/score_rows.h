@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct ScoreRow {
   double value = 0;   ///< fraction of 1
   double chance = 0;  ///< of guessing
   bool closed = false;
+  std::string recorded;  ///< date of the user's own
   std::vector<std::string> sources;
 };
 
@@ -40,6 +42,7 @@ struct Traits {
   static const std::array<const char*, count> names;
   std::array<double, count> x{};
   std::string developer, lineage, kind, specialty;
+  std::optional<double> params;
 };
 
 /// `model` may state no more than its id and size.

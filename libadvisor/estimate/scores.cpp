@@ -63,8 +63,9 @@ void ScoreTables::read_scores(const Knowledge& knowledge) {
       const auto* middle = scores[scores.size() / 2];
       std::vector<std::string> sources;
       for (const auto* score : scores) sources.push_back(score->url);
-      auto baseline = measured_baseline(middle->value, (scores.back()->value - scores.front()->value) / 2,
-                                        std::move(sources), "published score");
+      auto baseline =
+          measured_baseline(middle->value, (scores.back()->value - scores.front()->value) / 2, std::move(sources),
+                            middle->recorded.empty() ? "published score" : "measured here on " + middle->recorded);
       baseline.source = middle->url;
       table.models[model] = std::move(baseline);
       table.family = middle->family;
@@ -77,7 +78,7 @@ void ScoreTables::read_scores(const Knowledge& knowledge) {
 void ScoreTables::read_recorded(const Knowledge& knowledge) {
   for (const auto& row : score_rows(knowledge, ScoreRows::recorded)) {
     auto& table = tables_[Key{row.task, row.harness, row.mode}];
-    auto baseline = measured_baseline(row.value, 0, row.sources, "measured here");
+    auto baseline = measured_baseline(row.value, 0, row.sources, "measured here on " + row.recorded);
     baseline.source = row.sources.front();
     table.models[row.model] = std::move(baseline);
     table.family = row.family;

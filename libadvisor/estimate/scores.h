@@ -26,8 +26,8 @@ class ScoreTables {
   /// without a harness.
   std::optional<ScoreTable> choose(const std::string& model, const Yardstick& yardstick) const;
 
-  /// Measured if the table has the model, else predicted. nullopt: nobody was scored on that task, or the task needs an
-  /// input that the model does not take.
+  /// Measured if the table has the model, else predicted. nullopt: nobody was scored on that task, the task needs an
+  /// input that the model does not take, or no scored model is near it in size.
   std::optional<Baseline> baseline(const std::string& model, const ScoreTable& table) const;
   std::optional<Baseline> baseline(const Model& model, const ScoreTable& table) const;
 

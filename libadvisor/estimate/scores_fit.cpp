@@ -71,6 +71,7 @@ class ScoreFit {
   void step(bool with_discrimination);
   void update_abilities(Vector& residual, const Vector& precision);
   void update_discriminations(Vector& residual, const Vector& precision);
+  void rescale_abilities(double by);
   void update_regression();
   void reweigh(const Vector& residual);
   void add_effect(const Effect& effect, bool of_rows, std::vector<FittedTerm>& out) const;
@@ -152,7 +153,7 @@ void ScoreFit::index_rows() {
     effect.index(columns[e]);
     if (effect.name == "task") task_of_ = effect.of;
     if (effect.name == "table") effect.least = least_of_tables;
-    if (effect.name == "model_family") effect.least = least_of_model_family;
+    if (effect.name == "model_family") effect.least = effect.spread = least_of_model_family;
   }
   const auto tasks = effects_[1].value.size();
   discrimination_ = Vector::Ones(tasks);
@@ -170,8 +171,8 @@ void ScoreFit::step(bool with_discrimination) {
   const double shift = residual.dot(precision) / precision.sum();
   intercept_ += shift;
   residual.array() -= shift;
+  update_abilities(residual, precision);  // before a model's bent for a family, which is what ability leaves
   for (auto& effect : effects_) effect.update(residual, precision);
-  update_abilities(residual, precision);
   if (with_discrimination) update_discriminations(residual, precision);
   update_regression();
   reweigh(residual);
@@ -190,7 +191,8 @@ void ScoreFit::update_abilities(Vector& residual, const Vector& precision) {
   for (Eigen::Index i = 0; i < residual.size(); ++i) residual[i] -= discrimination_[task(i)] * model_.value[model(i)];
 }
 
-/// Normal around 1, which fixes the scale of the abilities.
+/// Normal around 1. Their mean is held at 1: otherwise they grow while the abilities shrink, sweep by sweep, because
+/// the two fit the scores through their product only.
 void ScoreFit::update_discriminations(Vector& residual, const Vector& precision) {
   Vector weight = Vector::Constant(discrimination_.size(), 1 / discrimination_spread_), sum = weight;
   for (Eigen::Index i = 0; i < residual.size(); ++i) {
@@ -201,9 +203,20 @@ void ScoreFit::update_discriminations(Vector& residual, const Vector& precision)
   }
   discrimination_variance_ = weight.cwiseInverse();
   discrimination_ = sum.cwiseProduct(discrimination_variance_);
+  rescale_abilities(discrimination_.mean());
   for (Eigen::Index i = 0; i < residual.size(); ++i) residual[i] -= discrimination_[task(i)] * model_.value[model(i)];
   discrimination_spread_ =
       std::max(least_variance, ((discrimination_.array() - 1).square() + discrimination_variance_.array()).mean());
+}
+
+/// The same predictions with abilities `by` times as large.
+void ScoreFit::rescale_abilities(double by) {
+  discrimination_ /= by;
+  discrimination_variance_ /= by * by;
+  for (auto* linear : {&model_.value, &prior_, &slope_}) *linear *= by;
+  for (auto& effect : abilities_) effect.value *= by;
+  model_.variance *= by * by;
+  model_.spread *= by * by;
 }
 
 /// Abilities on what is known of a model before any score of it.
@@ -277,6 +290,13 @@ std::vector<FittedTerm> ScoreFit::terms() const {
   out.push_back(term("spread", "discrimination", std::sqrt(discrimination_spread_), 0, {}));
   out.push_back(term("spread", "residual", std::sqrt(residual_), 0, {}));
   out.push_back(term("intercept", "", intercept_, 0, {}));
+  std::set<double> sizes;
+  for (const auto& traits : traits_)
+    if (traits.params) sizes.insert(std::log(*traits.params));
+  if (!sizes.empty()) {
+    out.push_back(term("ln_params", "least", *sizes.begin(), 0, {}));
+    out.push_back(term("ln_params", "most", *sizes.rbegin(), 0, {}));
+  }
   for (Eigen::Index k = 0; k < slope_.size(); ++k)
     out.push_back(term("slope", Traits::names[static_cast<std::size_t>(k)], slope_[k], slope_covariance_(k, k), {}));
   return out;
@@ -304,7 +324,8 @@ std::vector<FittedTerm> fit_scores(const Knowledge& knowledge) {
   if (rows.empty()) return {};
   std::map<std::string, std::set<std::string>> tables;
   for (const auto& score : knowledge.scores)
-    if (comparable(score)) tables[score.task + "|" + score.harness + "|" + score.mode].insert(score.model);
+    if (comparable(score) && score.recorded.empty())
+      tables[score.task + "|" + score.harness + "|" + score.mode].insert(score.model);
   auto terms = ScoreFit(knowledge, std::move(rows)).terms();
   for (const auto& [table, models] : tables)
     terms.push_back({"scores", "scored", table, 0, 0, static_cast<std::int64_t>(models.size()), {}});

@@ -38,7 +38,8 @@ inline constexpr double score_residual_df = 4;
 
 /// Terms of fit "scores": "intercept"; each effect above by its level; "discrimination" by task; "slope" by
 /// Traits::names; "ability" by model; "spread" (standard deviation) by effect, "ability", "discrimination", "residual";
-/// "scored" by "task|harness|mode" with the number of models in that table as rows. The user's own rows are not in it.
+/// "ln_params" "least" and "most" of the scored models; "scored" by "task|harness|mode" with the number of models in
+/// that table as rows. The user's own rows are not in it.
 std::vector<FittedTerm> fit_scores(const Knowledge& knowledge);
 
 }  // namespace advisor

@@ -382,7 +382,9 @@ void append_local(Knowledge& knowledge, const std::filesystem::path& path, const
     for (const RecordedScore& s : recording.scores) {
       content += key_of(s);
       if (!wanted(s.row.model)) continue;
-      knowledge.scores.emplace_back(s.row).url = source;
+      Score& row = knowledge.scores.emplace_back(s.row);
+      row.url = source;
+      row.recorded = recording.date;
     }
     content += source + recording.date;
     const std::string file = recording.files.empty() ? "" : recording.files[0].name;
