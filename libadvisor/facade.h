@@ -1,5 +1,6 @@
-// The one door for the C API, the Python module and the command: open, probe, recommend, compress, evaluate.
-// Reads the environment (ADVISOR_DATA, ADVISOR_KERNEL_TARGET) so that nothing below has to; prints nothing.
+// The one door for the C API, the Python module and the command: open, probe, recommend, compress, evaluate,
+// record. Reads the environment (ADVISOR_DATA, ADVISOR_LOCAL, ADVISOR_KERNEL_TARGET, XDG_DATA_HOME, HOME) so that
+// nothing below has to; prints nothing.
 #pragma once
 
 #include <filesystem>
