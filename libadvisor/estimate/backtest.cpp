@@ -219,6 +219,7 @@ const std::vector<BacktestKind>& backtest_kinds() {
       {"decode_dense", "decode, one stream, dense", "speed", ErrorUnit::relative},
       {"decode_moe", "decode, one stream, mixture of experts", "speed", ErrorUnit::relative},
       {"decode_batched", "decode, batched", "speed", ErrorUnit::relative},
+      {"throughput", "output rate with prompts counted", "speed", ErrorUnit::relative},
       {"ttft", "time to first token", "speed", ErrorUnit::relative},
       {"tpot", "time per output token", "speed", ErrorUnit::relative},
       {"prefill", "prefill rate", "speed", ErrorUnit::relative}};

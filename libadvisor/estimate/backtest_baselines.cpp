@@ -67,14 +67,14 @@ std::vector<std::string> roofline_keys(const SpeedCase& question, const std::str
 std::optional<double> ideal_speed(const SpeedCase& question) {
   const auto weights = estimate_weights(question.model, question.variant);
   const auto& device = question.hardware.device;
-  const bool decoding = question.quantity == "decode" || question.quantity == "tpot";
+  const bool decoding = question.quantity != "prefill" && question.quantity != "ttft";
   const auto tokens = static_cast<double>(decoding ? question.load.concurrency : question.load.input_tokens);
   if (!weights || !device.bandwidth || weights->read_bytes <= 0 || tokens <= 0) return std::nullopt;
   const auto peak = device.bf16 ? device.bf16 : device.fp16 ? device.fp16 : device.fp32;
   const double moving = weights->read_bytes / *device.bandwidth;
   const double computing = peak ? 2 * weights->active_params * tokens / *peak : 0;
   const double seconds = std::log(std::max(moving, computing) / working_devices(question));
-  const bool rate = question.quantity == "decode" || question.quantity == "prefill";
+  const bool rate = question.quantity != "ttft" && question.quantity != "tpot";
   return rate ? std::log(tokens) - seconds : seconds;
 }
 
