@@ -110,6 +110,13 @@ KvPaging kv_paging(const std::string& engine, const Model& m) {
   return {};
 }
 
+double kv_copies(const std::string& engine, const Model& m, std::int64_t devices) {
+  const bool splits_tensors = engine == "vllm" || engine == "sglang" || engine == "tensorrt-llm";
+  if (!splits_tensors || devices <= 1) return 1;
+  const auto heads = m.kv_lora_rank ? 1 : m.kv_heads ? *m.kv_heads : m.heads ? *m.heads : devices;
+  return std::max(1.0, static_cast<double>(devices) / static_cast<double>(heads));
+}
+
 double kv_bytes(const KvLayout& layout, double value_bytes, double context, double sequences, const KvPaging& paging) {
   double bytes = 0;
   const double all = round_up(context, paging.block);

@@ -44,6 +44,10 @@ struct KvPaging {
 };
 KvPaging kv_paging(const std::string& engine, const Model& model);
 
+/// How many times the devices of a tensor-parallel group store the same cache: a latent cannot be split (each device
+/// keeps all of it), nor can fewer KV heads than devices. 1 for engines that split by layers.
+double kv_copies(const std::string& engine, const Model& model, std::int64_t devices);
+
 /// Bytes of all sequences; no allocation.
 double kv_bytes(const KvLayout& layout, double value_bytes, double context, double sequences,
                 const KvPaging& paging = {});

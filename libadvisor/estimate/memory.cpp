@@ -36,7 +36,8 @@ std::optional<MemoryEstimate> estimate_memory(const Model& model, const Variant&
   estimate.weights = weights->bytes;
   estimate.weights_sd = weights_spread(weights->basis) * weights->bytes;
   estimate.kv_cache = kv_bytes(*layout, kv_value_bytes(variant.kv), static_cast<double>(context),
-                               static_cast<double>(concurrency), kv_paging(variant.engine, model));
+                               static_cast<double>(concurrency), kv_paging(variant.engine, model)) *
+                      kv_copies(variant.engine, model, hardware.count);
   estimate.kv_cache_sd = layout->spread * estimate.kv_cache;
   estimate.activations = devices * overhead.activations;
   estimate.overhead = estimate.activations + devices * overhead.other;

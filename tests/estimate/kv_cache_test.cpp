@@ -136,6 +136,16 @@ TEST(KvCache, LlamaCppDoesNotSlideWhatItsFilesDoNotTellOf) {
                    21.0 * 8192 * 8192 + 21.0 * 8192 * 4608);
 }
 
+TEST(KvCache, TensorParallelGroupsStoreWhatTheyCannotSplitOnEveryDevice) {
+  auto latent = attention("deepseek_v3", 61, 128, 128, 56);
+  latent.kv_lora_rank = 512;
+  EXPECT_EQ(kv_copies("vllm", latent, 8), 8);
+  EXPECT_EQ(kv_copies("llama.cpp", latent, 8), 1) << "splits by layers";
+  EXPECT_EQ(kv_copies("vllm", llama_8b(), 8), 1);
+  EXPECT_EQ(kv_copies("vllm", attention("qwen3_moe", 48, 32, 4, 128), 8), 2);
+  EXPECT_EQ(kv_copies("vllm", llama_8b(), 1), 1);
+}
+
 TEST(KvCache, WhoSaysNothingOfThePatternGetsTheUpperBound) {
   auto m = llama_8b();
   m.sliding_window = 1024;
