@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "estimate/scores_fit.h"
+#include "estimate/speed_fit.h"
 
 namespace advisor {
 
@@ -12,7 +13,7 @@ namespace {
 
 using Fit = std::vector<FittedTerm> (*)(const Knowledge&);
 /// One line per fitted model.
-const std::vector<Fit> fits{fit_scores};
+const std::vector<Fit> fits{fit_scores, fit_speed};
 
 }  // namespace
 

@@ -148,7 +148,9 @@ std::int64_t answer_of(const SpeedMeasurement& row) {
 constexpr std::int64_t usual_batch = 256, largest_batch = 2048;
 
 std::optional<Load> read_load(const SpeedMeasurement& row) {
-  Load load{prompt_of(row), answer_of(row), 1};
+  Load load;
+  load.input_tokens = prompt_of(row);
+  load.output_tokens = answer_of(row);
   const auto number = number_in(row.load);
   if (row.concurrency) {
     load.concurrency = *row.concurrency;
@@ -168,6 +170,12 @@ std::optional<Load> read_load(const SpeedMeasurement& row) {
   } else {
     return std::nullopt;
   }
+  // llama-bench: a prompt of so many tokens after a cache of so many ("test=pp2048 @ d32768").
+  const auto test = row.locator.find("test=pp"), depth = row.locator.find(" @ d");
+  if (test != std::string::npos && depth != std::string::npos && row.metric == "prefill_tok_s") {
+    load.input_tokens = number_in(std::string_view(row.locator).substr(test + 7)).value_or(load.input_tokens);
+    load.past_tokens = number_in(std::string_view(row.locator).substr(depth + 4)).value_or(0);
+  }
   if (load.concurrency < 1 || load.input_tokens < 0) return std::nullopt;
   return load;
 }
@@ -175,8 +183,9 @@ std::optional<Load> read_load(const SpeedMeasurement& row) {
 /// Rates over the whole time of the requests. Tables of Qwen say so in their text, others in the locator; whoever
 /// reports a batch without saying how it was filled ran a benchmark from start to end.
 bool is_end_to_end(const SpeedMeasurement& row) {
-  if (row.metric == "total_tok_s" || row.metric == "requests_s") return true;
-  if (row.metric != "decode_tok_s") return false;
+  if (row.metric == "requests_s") return true;
+  if (row.metric != "decode_tok_s" && row.metric != "total_tok_s") return false;
+  if (row.concurrency == 1 && row.input_tokens.value_or(512) <= 1) return false;  // no prompt to speak of
   return !row.concurrency || row.source.starts_with("qwen") || row.locator.find("includes") != std::string::npos;
 }
 
@@ -206,7 +215,7 @@ std::string impossible(const SpeedCase& question, double value) {
   const auto count = static_cast<double>(question.hardware.count),
              sequences = static_cast<double>(question.load.concurrency);
   const double reading = weights->read_bytes / (*device.bandwidth * count) / rounding;
-  if (question.load.requests_per_second > 0 || question.end_to_end) return "";
+  if (question.load.requests_per_second > 0 || question.quantity == "throughput") return "";
   if (question.quantity == "decode") return sequences / value < reading ? "faster than the weights can be read" : "";
   if (question.quantity == "tpot") return value < reading ? "faster than the weights can be read" : "";
   const auto tokens = static_cast<double>(std::max<std::int64_t>(1, question.load.input_tokens)) * sequences;
@@ -267,7 +276,7 @@ std::optional<SpeedCase> SpeedCases::read(const SpeedMeasurement& row, std::stri
   question.variant.technique = scheme->technique;
   question.hardware = {*device->second, row.hardware_count, "catalog"};
   question.load = *load;
-  question.end_to_end = is_end_to_end(row);
+  if (is_end_to_end(row)) question.quantity = "throughput";
   question.mixture = question.model.active_params && *question.model.active_params < 0.9 * *question.model.params;
   question.observed = std::log(row.value) + log_unit(row, *load);
   if (const auto why = impossible(question, std::exp(question.observed)); !why.empty()) return refuse(why);

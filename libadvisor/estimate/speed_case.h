@@ -17,10 +17,9 @@ struct SpeedCase {
   Variant variant;
   Hardware hardware;
   Load load;
-  std::string quantity;     ///< "decode" (tok/s, all streams), "prefill" (tok/s), "ttft" (s), "tpot" (s)
-  double observed = 0;      ///< ln of the value in those units
-  bool mixture = false;     ///< of experts
-  bool end_to_end = false;  ///< a rate over the whole time of a request, prompt included
+  std::string quantity;  ///< "decode" (tok/s, all streams), "prefill" (tok/s), "ttft" (s), "tpot" (s)
+  double observed = 0;   ///< ln of the value in those units
+  bool mixture = false;  ///< of experts
   std::string source, where, engine_version;
 };
 

@@ -1,226 +1,235 @@
 #include "estimate/throughput.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
+#include <limits>
 #include <set>
+#include <tuple>
 
-#include "estimate/memory.h"
+#include "estimate/fits.h"
 #include "estimate/speed_case.h"
-#include "estimate/weights.h"
+#include "estimate/speed_fit.h"
 
 namespace advisor {
 
 namespace {
 
-/// Spread of ln(efficiency): rows of one table scatter by a quarter, tables differ by as much; without any row a factor
-/// of about two either way.
-constexpr PoolPrior decode_prior{.within = 0.25, .between = 0.2};
-constexpr double decode_guess = 0.6, prefill_guess = 0.4, guess_sd = 0.45;
+/// One run against the next of the same setup (6 %), one source against the next (8 %): together speed_noise.
+constexpr double run_noise = 0.06, source_noise = 0.08;
 
-/// One spelling per engine; empty for engines and modes that do not compare (speculative decoding).
-std::string engine_class(const std::string& engine) {
-  std::string lower;
-  for (const char c : engine) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (lower.find("specdec") != std::string::npos) return "";
-  for (const auto* known : {"llama.cpp", "vllm", "sglang", "tensorrt-llm", "transformers"})
-    if (lower.starts_with(known)) return known;
-  return lower == "ollama" ? "llama.cpp" : "";
+/// What a correction loses on the way to another setup of the same model, as a standard deviation of ln seconds. Chosen
+/// so that transferred estimates cover with their whole source left out.
+constexpr double other_era = 0.12, other_format = 0.12, other_device = 0.12, other_class = 0.20;
+constexpr double other_kind = 0.25, per_doubling_of_devices = 0.10, per_e_fold_of_load = 0.10;
+
+constexpr double believable = 0.4;
+
+bool about_prompts(const std::string& kind) { return kind == "prompt" || kind == "queue"; }
+
+double e_folds(std::int64_t a, std::int64_t b) {
+  return std::log((static_cast<double>(a) + 256) / (static_cast<double>(b) + 256));
 }
 
-std::string hardware_class(const Device& device) {
-  if (device.kind.find("gpu") != std::string::npos) return device.kind == "datacenter-gpu" ? "datacenter" : "gpu";
-  if (device.kind == "apple-soc") return "apple";
-  return "cpu";
-}
-
-/// Seconds per layer and step that no bandwidth explains: kernel launches, scheduling, Python. Grid search over the
-/// single-stream rows of the measurements (least mean error of ln t with one η per weight class).
-double seconds_per_layer(const std::string& engine, const std::string& hardware) {
-  if (hardware == "cpu") return engine == "transformers" ? 1e-4 : 2e-5;
-  if (engine == "llama.cpp") return hardware == "apple" ? 1.5e-4 : 0.9e-4;
-  if (engine == "transformers") return 7e-4;
-  if (engine == "tensorrt-llm") return 0.7e-4;
-  return 1.2e-4;
-}
-
-double layers_of(const Model& model) {
-  if (model.layers) return static_cast<double>(*model.layers);
-  return std::clamp(32 * std::cbrt(model.params.value_or(8e9) / 8e9), 2.0, 128.0);
-}
-
-int bits_class(double bits) { return bits >= 12 ? 16 : bits >= 6.5 ? 8 : 4; }
-
-bool splits_tensors(const std::string& engine) { return engine != "llama.cpp" && engine != "transformers"; }
-
-/// Devices that work at once. Layer split has them work one after the other; tensor split loses to communication.
-double parallel_devices(const std::string& engine, std::int64_t count) {
-  return splits_tensors(engine) ? std::pow(static_cast<double>(count), 0.7) : 1.0;
-}
-
-/// Mixtures of experts gather their weights and have an efficiency of their own.
-const std::string mixture = "/mixture";
 bool is_mixture(const Model& model) {
   return model.active_params && model.params && *model.active_params < 0.9 * *model.params;
 }
 
-std::optional<double> peak_rate(const Device& device, const std::string& activation) {
-  const auto half = device.bf16 ? device.bf16 : device.fp16 ? device.fp16 : device.fp32;
-  if (activation == "fp8" && device.fp8) return device.fp8;
-  if (activation == "int8" && device.int8) return device.int8;
-  if (activation == "fp4" && device.fp4) return device.fp4;
-  return half;
-}
-
 }  // namespace
 
+/// Rows of the very model, combined: a correction of ln seconds and its variance.
+struct SpeedEstimator::Near {
+  double correction = 0, precision = 0;  ///< precision of the correction's observations
+  std::int64_t rows = 0;
+  std::vector<std::string> sources;
+  std::string version, recorded;
+  bool exact = false, hardware = false;
+};
+
 SpeedEstimator::SpeedEstimator(const Knowledge& knowledge) {
-  std::map<std::string, const Model*> models;
-  for (const auto& model : knowledge.models) models[model.id] = &model;
-  std::map<std::string, const Device*> devices;
-  for (const auto& device : knowledge.devices) devices[device.id] = &device;
-  std::vector<const SpeedMeasurement*> rows;
-  for (const auto& row : knowledge.speed) rows.push_back(&row);
-  std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) {
-    return std::tie(a->source, a->model, a->hardware, a->engine, a->format, a->value, a->id) <
-           std::tie(b->source, b->model, b->hardware, b->engine, b->format, b->value, b->id);
-  });
-  for (const auto* row : rows) {
-    const auto device = devices.find(row->hardware);
-    if (device == devices.end() || row->value <= 0 || !row->weight_bits || !row->suspect.empty()) continue;
-    Model model;
-    if (const auto found = models.find(row->model); found != models.end()) model = *found->second;
-    if (row->params) model.params = row->params;
-    if (row->active_params) model.active_params = row->active_params;
-    if (model.params) add_row(*row, model, *device->second);
-  }
-}
-
-void SpeedEstimator::add_row(const SpeedMeasurement& row, const Model& model, const Device& device) {
-  const auto engine = engine_class(row.engine);
-  if (engine.empty() || !device.bandwidth) return;
-  const int bits = bits_class(*row.weight_bits);
-  const auto hardware = hardware_class(device);
-  const double active = model.active_params.value_or(*model.params);
-  const std::string family = is_mixture(model) ? mixture : "";
-  const auto add = [&](std::map<Cell, std::vector<Sample>>& cells, double efficiency) {
-    if (efficiency <= 0 || efficiency > 1.15) return;  // above the roofline: a mislabelled row
-    for (const auto& kind : {hardware, std::string()})
-      cells[{engine + family, kind, bits}].push_back({std::log(efficiency), 1, row.source});
+  auto terms = terms_of(knowledge.fits, "speed");
+  if (terms.empty()) terms = fit_speed(knowledge);
+  table_ = SpeedTable(terms);
+  const SpeedCases cases(knowledge);
+  struct Own {
+    SpeedRow row;
+    std::string model, recorded;
   };
-  if (row.metric == "decode_tok_s") {
-    if (!row.concurrency) return;  // a load in requests per second or offline
-    const auto concurrency = *row.concurrency;
-    exact_[{row.model, row.hardware, engine, bits}].push_back(
-        {std::log(row.value), concurrency, row.hardware_count, row.source});
-    if (concurrency != 1 || row.hardware_count != 1) return;
-    const double step = 1 / row.value;
-    const double fixed = std::min(seconds_per_layer(engine, hardware) * layers_of(model), 0.8 * step);
-    const double stored_bits = *row.weight_bits < 12 ? 1.1 * *row.weight_bits : *row.weight_bits;  // scales
-    add(decode_, active * stored_bits / 8 / *device.bandwidth / (step - fixed));
-  } else if (row.metric == "prefill_tok_s" && row.concurrency == 1 && row.hardware_count == 1 &&
-             row.input_tokens.value_or(0) >= 256) {
-    if (const auto peak = peak_rate(device, "fp16")) add(prefill_, 2 * active * row.value / *peak);
-  }
+  std::vector<Own> shipped, recorded;
+  for (const auto& measurement : knowledge.speed)
+    if (const auto question = cases.read(measurement))
+      if (const auto row = speed_row(*question))
+        (measurement.recorded.empty() ? shipped : recorded).push_back({*row, question->model.id, measurement.recorded});
+  const auto order = [](const Own& a, const Own& b) {
+    return std::tie(a.recorded, a.row.source, a.model, a.row.log_seconds, a.row.kind) <
+           std::tie(b.recorded, b.row.source, b.model, b.row.log_seconds, b.row.kind);
+  };
+  std::sort(shipped.begin(), shipped.end(), order);
+  std::sort(recorded.begin(), recorded.end(), order);
+  // The user's rows first move the levels, so that other models on the same machine profit; then all count as rows of
+  // their model, against the moved levels.
+  for (const auto& own : recorded) learn(own.row, own.recorded);
+  for (const auto& own : shipped) remember(own.row, own.model, own.recorded);
+  for (const auto& own : recorded) remember(own.row, own.model, own.recorded);
 }
 
-std::optional<SpeedEstimator::Efficiency> SpeedEstimator::efficiency(const std::map<Cell, std::vector<Sample>>& cells,
-                                                                     const std::string& engine, const std::string& kind,
-                                                                     int bits) {
-  for (const auto& hardware : {kind, std::string()}) {
-    const auto cell = cells.find({engine, hardware, bits});
-    if (cell == cells.end() || cell->second.size() < 4) continue;
-    const auto pooled = pool(cell->second, decode_prior);
-    std::set<std::string> sources;
-    for (const auto& sample : cell->second) sources.insert(sample.source);
-    return Efficiency{pooled->prediction, pooled->rows, {sources.begin(), sources.end()}};
+void SpeedEstimator::learn(const SpeedRow& row, const std::string& recorded) {
+  const auto setup = table_.setup(row.levels);
+  const auto terms = setup ? setup->terms : SpeedTerms{};
+  if (!setup) return;
+  const auto predicted = log_seconds(row.work, terms.value, row.quantity);
+  const double noise = std::hypot(table_.spread(row.kind, row.levels.engine), speed_noise);
+  table_.learn(row.levels, predicted.slope, row.log_seconds - predicted.value, noise, row.source);
+  (void)recorded;
+}
+
+void SpeedEstimator::remember(const SpeedRow& row, const std::string& model, const std::string& recorded) {
+  const auto setup = table_.setup(row.levels);
+  if (!setup) return;
+  const double predicted = log_seconds(row.work, setup->terms.value, row.quantity).value;
+  observations_[model].push_back({row.levels, row.work.load, row.work.devices * row.work.stages, row.quantity,
+                                  row.log_seconds - predicted, row.source, row.kind, row.engine_version, recorded});
+}
+
+SpeedEstimator::Near SpeedEstimator::nearby(const std::string& model, const SpeedRow& question) const {
+  Near near;
+  const auto known = observations_.find(model);
+  if (known == observations_.end()) return near;
+  struct Study {
+    double distance = std::numeric_limits<double>::infinity(), sum = 0;
+    std::int64_t rows = 0;
+  };
+  std::map<std::string, Study> studies;
+  const auto& q = question;
+  for (const auto& o : known->second) {
+    if (o.levels.engine != q.levels.engine || about_prompts(o.kind) != about_prompts(q.kind)) continue;
+    double distance = 0;
+    const auto differs = [&](bool yes, double sd) { distance += yes ? sd * sd : 0; };
+    differs(o.levels.era != q.levels.era, other_era);
+    differs(o.levels.format != q.levels.format || o.levels.scheme != q.levels.scheme, other_format);
+    differs(o.levels.device != q.levels.device || o.levels.device.empty(), other_device);
+    differs(o.levels.hardware != q.levels.hardware, other_class);
+    differs(o.kind != q.kind, other_kind);
+    differs(true, per_doubling_of_devices * std::log2(o.count / (q.work.devices * q.work.stages)));
+    const auto& load = q.work.load;
+    differs(true, per_e_fold_of_load * e_folds(o.load.input_tokens + o.load.output_tokens / 2,
+                                               load.input_tokens + load.output_tokens / 2));
+    differs(true, per_e_fold_of_load *
+                      std::log(static_cast<double>(o.load.concurrency) / static_cast<double>(load.concurrency)));
+    if (load.requests_per_second > 0 && o.load.requests_per_second > 0)
+      differs(true, per_e_fold_of_load * std::log(o.load.requests_per_second / load.requests_per_second));
+    // Of each source the nearest rows speak; farther ones would only add their distance.
+    auto& study = studies[o.source];
+    if (distance < study.distance - 1e-12) study = {distance, 0, 0};
+    if (distance > study.distance + 1e-12) continue;
+    // Elsewhere, a run that is far off was another setup than it says (weights in main memory, a shared machine).
+    study.sum += distance < 1e-12 ? o.residual : std::clamp(o.residual, -believable, believable);
+    ++study.rows;
+    if (distance < 1e-12) {
+      near.exact = true;
+      near.recorded = std::max(near.recorded, o.recorded);
+      near.version = std::max(near.version, o.version);
+    }
+    near.hardware = near.hardware || (o.levels.device == q.levels.device && !o.levels.device.empty());
   }
-  return std::nullopt;
+  double weighted = 0;
+  for (const auto& [source, study] : studies) {
+    const double noise = run_noise * run_noise / static_cast<double>(study.rows) + source_noise * source_noise;
+    const double precision = 1 / (study.distance + noise);
+    near.precision += precision;
+    weighted += precision * study.sum / static_cast<double>(study.rows);
+    if (near.exact && study.distance > 1e-12) continue;
+    near.rows += study.rows;
+    near.sources.push_back(source);
+  }
+  if (near.precision > 0) near.correction = weighted / near.precision;
+  return near;
+}
+
+std::optional<Rate> SpeedEstimator::ask(const std::string& model, const SpeedRow& question) const {
+  const auto setup = table_.setup(question.levels);
+  if (!setup) return std::nullopt;
+  const double spread = table_.spread(question.kind, question.levels.engine);
+  auto prior = answer(question.work, *setup, question.quantity, spread);
+  const auto near = nearby(model, question);
+  Rate rate;
+  rate.rows = setup->rows, rate.sources = setup->sources;
+  rate.basis = Basis::modelled;
+  rate.engine_version = table_.newest_version(question.levels.engine);
+  rate.how = "fitted to rows of " + setup->cell;
+  if (near.precision > 0) {
+    const double variance = prior.sd * prior.sd - speed_noise * speed_noise;
+    const double posterior = 1 / (1 / variance + near.precision);
+    prior.mean += posterior * near.precision * near.correction;
+    prior.sd = std::sqrt(posterior + speed_noise * speed_noise);
+    if (near.exact || near.hardware) {
+      rate.basis = near.exact ? Basis::measured : Basis::transferred;
+      rate.rows = near.rows, rate.sources = near.sources;
+      rate.how =
+          near.exact ? "measured in this setup" : "fitted, corrected by other setups of the model on this hardware";
+      if (!near.version.empty()) rate.engine_version = near.version;
+      if (near.exact && !near.recorded.empty()) rate.how = "measured here on " + near.recorded;
+    }
+  }
+  rate.log = prior.scaled(0, speed_sign(question.quantity));
+  return rate;
+}
+
+std::optional<Rate> SpeedEstimator::ask(const Model& model, const Variant& variant, const Hardware& hardware, Load load,
+                                        SpeedQuantity quantity) const {
+  auto work = speed_work(model, variant, hardware, load);
+  if (!work) return std::nullopt;
+  SpeedRow question;
+  question.work = *work;
+  question.quantity = quantity;
+  question.kind = speed_kind(*work, quantity);
+  question.levels = speed_levels(variant, hardware.device, is_mixture(model));
+  return ask(model.id, question);
 }
 
 std::optional<Rate> SpeedEstimator::decode(const Model& model, const Variant& variant, const Hardware& hardware,
                                            Load load) const {
-  const auto scheme = describe_scheme(variant.scheme);
-  const int bits = bits_class(scheme.weight_bits);
-  const auto known = exact_.find({model.id, hardware.device.id, variant.engine, bits});
-  if (known != exact_.end() && !hardware.device.id.empty()) {
-    std::vector<Sample> samples;
-    std::vector<std::string> sources;
-    for (const auto& run : known->second)
-      if (run.concurrency == load.concurrency && run.count == hardware.count)
-        samples.push_back({run.log_rate, 1, run.source}), sources.push_back(run.source);
-    if (const auto pooled = pool(samples, {.within = 0.1, .between = 0.1}))
-      return Rate{pooled->prediction, Basis::measured, pooled->rows, sources};
-  }
-  const auto weights = estimate_weights(model, variant);
-  if (!weights || !hardware.device.bandwidth) return std::nullopt;
-  const auto kind = hardware_class(hardware.device);
-  const auto devices = parallel_devices(variant.engine, hardware.count);
-  const auto sequences = static_cast<double>(load.concurrency);
-  // Half of the answer has been written on average.
-  const auto kv = estimate_kv_cache(model, variant.kv, load.input_tokens + load.output_tokens / 2, load.concurrency);
-  const double one = touched_share(model, 1), many = touched_share(model, sequences);
-  const double share = one < 1 ? (many - one) / (1 - one) : 0;
-  const double read = weights->read_bytes + (weights->bytes - weights->read_bytes) * share + (kv ? kv->bytes : 0);
-
-  auto pooled = efficiency(decode_, variant.engine + (is_mixture(model) ? mixture : ""), kind, bits);
-  const bool borrowed = is_mixture(model) && !pooled;
-  if (borrowed) pooled = efficiency(decode_, variant.engine, kind, bits);
-  const Distribution eta = pooled ? pooled->log : Distribution{std::log(decode_guess), guess_sd, 4};
-  const double moving = read / (std::exp(eta.mean) * *hardware.device.bandwidth * devices);
-  const auto peak = peak_rate(hardware.device, scheme.activation_dtype);
-  const double computing = peak ? 2 * weights->active_params * sequences / (prefill_guess * *peak * devices) : 0;
-  const double fixed = seconds_per_layer(variant.engine, kind) * layers_of(model);
-  const double step = std::max(moving, computing) + fixed;
-  Rate rate;
-  rate.basis = pooled ? Basis::transferred : Basis::prior;
-  rate.rows = pooled ? pooled->rows : 0;
-  // η moves only its own share of the step; batches and several devices leave the fitted ground.
-  double extra = 0.1;
-  if (load.concurrency > 1) extra = std::hypot(extra, 0.3);
-  if (hardware.count > 1) extra = std::hypot(extra, 0.3);
-  if (borrowed) extra = std::hypot(extra, 0.5);
-  rate.log = Distribution{std::log(sequences / step), eta.sd * (step - fixed) / step, eta.df}.widened(extra);
-  if (pooled) rate.sources = pooled->sources;
-  return rate;
+  return ask(model, variant, hardware, load, SpeedQuantity::decode);
 }
-
+std::optional<Rate> SpeedEstimator::throughput(const Model& model, const Variant& variant, const Hardware& hardware,
+                                               Load load) const {
+  return ask(model, variant, hardware, load, SpeedQuantity::throughput);
+}
+std::optional<Rate> SpeedEstimator::prefill(const Model& model, const Variant& variant, const Hardware& hardware,
+                                            Load load) const {
+  return ask(model, variant, hardware, load, SpeedQuantity::prefill);
+}
 std::optional<Rate> SpeedEstimator::first_token(const Model& model, const Variant& variant, const Hardware& hardware,
                                                 Load load) const {
-  const auto weights = estimate_weights(model, variant);
-  const auto scheme = describe_scheme(variant.scheme);
-  const auto peak = peak_rate(hardware.device, scheme.activation_dtype);
-  if (!weights || !peak || !hardware.device.bandwidth) return std::nullopt;
-  const auto kind = hardware_class(hardware.device);
-  const auto devices = parallel_devices(variant.engine, hardware.count);
-  const auto pooled =
-      efficiency(prefill_, variant.engine + (is_mixture(model) ? mixture : ""), kind, bits_class(scheme.weight_bits));
-  const Distribution eta = pooled ? pooled->log : Distribution{std::log(prefill_guess), guess_sd, 4};
-  const double computing =
-      2 * weights->active_params * static_cast<double>(load.input_tokens) / (std::exp(eta.mean) * *peak * devices);
-  const double moving = weights->bytes / (decode_guess * *hardware.device.bandwidth * devices);
-  const double fixed = seconds_per_layer(variant.engine, kind) * layers_of(model);
-  Rate rate;
-  rate.basis = pooled ? Basis::transferred : Basis::prior;
-  rate.rows = pooled ? pooled->rows : 0;
-  rate.log = Distribution{std::log(std::max(computing, moving) + fixed), eta.sd, eta.df}.widened(0.15);
-  if (pooled) rate.sources = pooled->sources;
-  return rate;
+  return ask(model, variant, hardware, load, SpeedQuantity::first_token);
+}
+std::optional<Rate> SpeedEstimator::time_per_token(const Model& model, const Variant& variant, const Hardware& hardware,
+                                                   Load load) const {
+  return ask(model, variant, hardware, load, SpeedQuantity::per_token);
 }
 
 std::optional<Prediction> SpeedEstimator::predict(const SpeedCase& question) const {
-  const auto& load = question.load;
-  const bool first = question.quantity == "ttft" || question.quantity == "prefill";
-  const auto rate = first ? first_token(question.model, question.variant, question.hardware, load)
-                          : decode(question.model, question.variant, question.hardware, load);
+  const auto row = speed_row(question);
+  if (!row) return std::nullopt;
+  const auto rate = ask(question.model.id, *row);
   if (!rate) return std::nullopt;
-  Distribution answer = rate->log;
-  if (question.quantity == "prefill") {
-    answer = answer.scaled(std::log(static_cast<double>(std::max<std::int64_t>(1, load.input_tokens))), -1);
-  } else if (question.quantity == "tpot") {
-    answer = answer.scaled(std::log(static_cast<double>(load.concurrency)), -1);
-  }
-  return Prediction{answer, rate->basis, rate->rows, rate->sources, "two-term roofline"};
+  return Prediction{rate->log, rate->basis, rate->rows, rate->sources, rate->how};
+}
+
+std::optional<SpeedSetup> SpeedEstimator::setup(const Model& model, const Variant& variant,
+                                                const Hardware& hardware) const {
+  return table_.setup(speed_levels(variant, hardware.device, is_mixture(model)));
+}
+
+double SpeedEstimator::spread(const SpeedWork& work, SpeedQuantity quantity, const std::string& engine) const {
+  return table_.spread(speed_kind(work, quantity), engine);
+}
+
+Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity,
+                                    double spread) {
+  const auto seconds = log_seconds(work, setup.terms.value, quantity);
+  double variance = spread * spread + speed_noise * speed_noise;
+  for (std::size_t t = 0; t < speed_terms; ++t) variance += std::pow(seconds.slope[t] * setup.terms.sd[t], 2);
+  return {seconds.value, std::sqrt(variance), speed_df};
 }
 
 }  // namespace advisor

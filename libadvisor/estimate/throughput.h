@@ -1,72 +1,82 @@
-// Speed by a two-term roofline: t = bytes / (η · bandwidth) + c. η is pooled from measured single-stream rows per
-// engine, kind of hardware and weight bits; c is a time per layer (kernel launches), per engine. Prefill is bound by
-// arithmetic. Every answer is pooled in efficiency space (measured / roofline), so that it carries over to other
-// models.
+// Speeds of a variant on a machine: tokens per second, time to the first token, time per token. The formula is in
+// speed_model.h, its terms are fitted in speed_fit.h; here they are looked up, and corrected by what was measured of
+// the very model: exact setups count almost in full, other hardware, engines, formats and loads the less the farther.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "core/knowledge.h"
 #include "core/variant.h"
 #include "estimate/distribution.h"
-#include "estimate/pooling.h"
 #include "estimate/prediction.h"
+#include "estimate/speed_model.h"
+#include "estimate/speed_table.h"
 
 namespace advisor {
-
-/// What the machine has to do. Closed loop: `concurrency` requests are always under way. Open loop: requests arrive at
-/// a rate, and at most `concurrency` are worked on at once.
-struct Load {
-  std::int64_t input_tokens = 1024, output_tokens = 256, concurrency = 1;
-  double requests_per_second = 0;  ///< 0: closed loop
-  std::int64_t requests = 0;       ///< in the whole run; 0: steady state
-};
 
 struct Rate {
   Distribution log;  ///< of the logarithm
   Basis basis = Basis::prior;
   std::int64_t rows = 0;
   std::vector<std::string> sources;
+  std::string engine_version;  ///< of the newest row that speaks; empty when none states one
+  std::string how;             ///< one sentence on what it rests on
   Estimate estimate() const { return to_log_estimate(log, basis, rows, sources); }
 };
 
 struct SpeedCase;
+struct SpeedRow;
 
 class SpeedEstimator {
  public:
   explicit SpeedEstimator(const Knowledge& knowledge);
 
-  /// Output tokens per second of all sequences together. nullopt: bandwidth or size unknown.
+  /// nullopt everywhere: bandwidth or size unknown, or nothing was ever measured with the engine.
+  /// Output tokens per second of all sequences together, prompts not counted.
   std::optional<Rate> decode(const Model& model, const Variant& variant, const Hardware& hardware, Load load) const;
-  /// Seconds to the first token of one prompt, without queueing. nullopt: no rate for the dtype, size unknown.
+  /// The same with the time for the prompts counted: what a machine under load puts out.
+  std::optional<Rate> throughput(const Model& model, const Variant& variant, const Hardware& hardware, Load load) const;
+  /// Prompt tokens per second.
+  std::optional<Rate> prefill(const Model& model, const Variant& variant, const Hardware& hardware, Load load) const;
+  /// Seconds to the first token: alone, behind half a batch, or in the queue of an open loop.
   std::optional<Rate> first_token(const Model& model, const Variant& variant, const Hardware& hardware,
                                   Load load) const;
+  /// Seconds between two tokens of one stream, the prompts of the others included.
+  std::optional<Rate> time_per_token(const Model& model, const Variant& variant, const Hardware& hardware,
+                                     Load load) const;
 
   /// The quantity that a measured case asks for, in the space of its `observed`.
   std::optional<Prediction> predict(const SpeedCase& question) const;
 
+  /// The plain numbers under the five questions above, for those who ask a million of them: the terms of a setup are
+  /// resolved once, then each answer is arithmetic (spread: held-out, of the kind of question on that engine).
+  std::optional<SpeedSetup> setup(const Model& model, const Variant& variant, const Hardware& hardware) const;
+  double spread(const SpeedWork& work, SpeedQuantity quantity, const std::string& engine) const;
+  /// ln of the seconds.
+  static Distribution answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity, double spread);
+
  private:
-  using Cell = std::tuple<std::string, std::string, int>;  ///< engine, kind of hardware ("" = any), bits class
-  using Exact = std::tuple<std::string, std::string, std::string, int>;  ///< model, hardware, engine, weight bits
-  struct Run {
-    double log_rate;
-    std::int64_t concurrency, count;
-    std::string source;
+  struct Near;
+  struct Observation {
+    SpeedLevels levels;
+    Load load;
+    double count = 1;
+    SpeedQuantity quantity = SpeedQuantity::decode;
+    double residual = 0;
+    std::string source, kind, version, recorded;
   };
-  struct Efficiency {
-    Distribution log;
-    std::int64_t rows = 0;
-    std::vector<std::string> sources;
-  };
-  static std::optional<Efficiency> efficiency(const std::map<Cell, std::vector<Sample>>& cells,
-                                              const std::string& engine, const std::string& kind, int bits);
-  void add_row(const SpeedMeasurement& row, const Model& model, const Device& device);
-  std::map<Cell, std::vector<Sample>> decode_, prefill_;
-  std::map<Exact, std::vector<Run>> exact_;
+  void learn(const SpeedRow& row, const std::string& recorded);
+  void remember(const SpeedRow& row, const std::string& model, const std::string& recorded);
+  Near nearby(const std::string& model, const SpeedRow& question) const;
+  std::optional<Rate> ask(const std::string& model, const SpeedRow& question) const;
+  std::optional<Rate> ask(const Model& model, const Variant& variant, const Hardware& hardware, Load load,
+                          SpeedQuantity quantity) const;
+
+  SpeedTable table_;
+  std::map<std::string, std::vector<Observation>> observations_;  ///< by model
 };
 
 }  // namespace advisor

@@ -1,0 +1,228 @@
+#include "estimate/speed_fit.h"
+
+#include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "estimate/speed_solve.h"
+
+namespace advisor {
+
+namespace {
+
+/// Numbers in version texts compare as numbers: "0.9" before "0.20", "b8931" before "b10102".
+std::vector<std::pair<long, std::string>> version_parts(const std::string& text) {
+  std::vector<std::pair<long, std::string>> parts;
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    if (end > i) {
+      parts.emplace_back(std::strtol(text.substr(i, std::min<std::size_t>(end - i, 9)).c_str(), nullptr, 10), "");
+    } else {
+      end = i + 1;
+      parts.emplace_back(-1, text.substr(i, 1));
+    }
+    i = end;
+  }
+  return parts;
+}
+
+std::vector<SpeedRow> rows_of(const Knowledge& knowledge) {
+  const SpeedCases cases(knowledge);
+  std::vector<SpeedRow> rows;
+  for (const auto& measurement : knowledge.speed) {
+    if (!measurement.recorded.empty()) continue;  // these come in on top of the fit
+    if (const auto question = cases.read(measurement))
+      if (auto row = speed_row(*question)) rows.push_back(std::move(*row));
+  }
+  const auto order = [](const SpeedRow& row) {
+    const auto& load = row.work.load;
+    return std::tie(row.source, row.levels.engine, row.levels.device, row.levels.format, row.kind, row.log_seconds,
+                    row.work.read, row.work.devices, row.work.stages, row.work.cache, load.input_tokens,
+                    load.output_tokens, load.concurrency, row.engine_version, row.levels.scheme);
+  };
+  std::sort(rows.begin(), rows.end(), [&](const SpeedRow& a, const SpeedRow& b) { return order(a) < order(b); });
+  return rows;
+}
+
+struct Cell {
+  SpeedLevels levels;
+  std::int64_t rows = 0;
+  std::set<std::string> sources;
+};
+
+/// Sum of the effects that live on the first `depth` fields, its spread with the left-out effects, as one term.
+FittedTerm compose(const SpeedBlock& block, std::size_t block_index, std::size_t depth, const Cell& cell,
+                   const std::string& key, const SpeedSolution& solution,
+                   const std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t>& index) {
+  std::vector<std::size_t> columns;
+  FittedTerm term{"speed", std::string(block.name), key, block.mean, 0, cell.rows, {}};
+  double variance = 0;
+  const auto known = std::span(block.fields).first(depth);
+  for (std::size_t e = 0; e < block.effects.size(); ++e) {
+    const auto& effect = block.effects[e];
+    const bool inside = std::all_of(effect.fields.begin(), effect.fields.end(), [&](SpeedField field) {
+      return std::find(known.begin(), known.end(), field) != known.end();
+    });
+    const auto found = inside ? index.find({block_index, e, speed_key(cell.levels, effect.fields)}) : index.end();
+    if (found == index.end()) {
+      variance += effect.sd * effect.sd;
+    } else {
+      columns.push_back(found->second);
+      term.value += solution.value[found->second];
+    }
+  }
+  for (const auto a : columns)
+    for (const auto b : columns) variance += solution.at(a, b);
+  term.sd = std::sqrt(std::max(0.0, variance));
+  term.sources.assign(cell.sources.begin(), cell.sources.end());
+  return term;
+}
+
+void compose_blocks(const std::vector<SpeedRow>& rows, const SpeedSolution& solution, std::vector<FittedTerm>& terms) {
+  std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> index;
+  for (std::size_t c = 0; c < solution.columns.size(); ++c)
+    index[{solution.columns[c].block, solution.columns[c].effect, solution.columns[c].key}] = c;
+  const auto& blocks = speed_blocks();
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const auto& block = blocks[b];
+    for (std::size_t depth = block.required; depth <= block.fields.size(); ++depth) {
+      std::map<std::string, Cell> cells;
+      for (const auto& row : rows) {
+        if (block.of_mixtures && !row.levels.mixture) continue;
+        if (block.required > 0 && row.levels[block.fields.front()].empty()) continue;
+        auto& cell = cells[speed_key(row.levels, std::span(block.fields).first(depth))];
+        cell.levels = row.levels;
+        ++cell.rows;
+        cell.sources.insert(row.source);
+      }
+      if (cells.empty() && depth == 0) cells[""];  // the prior alone
+      for (const auto& [key, cell] : cells)
+        terms.push_back(
+            compose(block, b, depth, cell, std::to_string(depth) + (key.empty() ? "" : "|" + key), solution, index));
+    }
+  }
+}
+
+/// The spread n that makes 80 % of the rows fall within t80 · sqrt(n² + parameters + noise).
+double spread_that_holds(const std::vector<std::pair<double, double>>& errors) {
+  const double t = quantile(boost::math::students_t(speed_df), 0.9);
+  double low = 0.02, high = 3;
+  for (int turn = 0; turn < 40; ++turn) {
+    const double middle = std::sqrt(low * high);
+    const auto inside = std::count_if(errors.begin(), errors.end(), [&](const auto& error) {
+      return std::abs(error.first) <= t * std::sqrt(middle * middle + error.second + speed_noise * speed_noise);
+    });
+    (static_cast<double>(inside) < 0.8 * static_cast<double>(errors.size()) ? low : high) = middle;
+  }
+  return high;
+}
+
+void compose_spreads(const std::vector<SpeedRow>& rows, const SpeedSolution& solution, std::vector<FittedTerm>& terms) {
+  struct Group {
+    std::vector<std::pair<double, double>> errors;
+    std::set<std::string> sources;
+  };
+  std::map<std::string, Group> groups;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (const auto& key : {rows[i].kind, rows[i].kind + "|" + rows[i].levels.engine}) {
+      groups[key].errors.emplace_back(solution.held_out[i], solution.held_out_variance[i]);
+      groups[key].sources.insert(rows[i].source);
+    }
+  std::map<std::string, double> of_kind;
+  for (const auto& [key, group] : groups) {
+    double spread = spread_that_holds(group.errors);
+    const auto bar = key.find('|');
+    if (bar == std::string::npos) {
+      of_kind[key] = spread;
+    } else {
+      // An engine's own spread counts by its sources: a single table cannot say how much tables differ.
+      const auto own = static_cast<double>(group.sources.size()) - 1;
+      spread = std::exp((own * std::log(spread) + 2 * std::log(of_kind[key.substr(0, bar)])) / (own + 2));
+    }
+    terms.push_back({"speed",
+                     "spread",
+                     key,
+                     spread,
+                     0,
+                     static_cast<std::int64_t>(group.errors.size()),
+                     {group.sources.begin(), group.sources.end()}});
+  }
+}
+
+void newest_versions(const std::vector<SpeedRow>& rows, std::vector<FittedTerm>& terms) {
+  std::map<std::string, std::pair<std::string, Cell>> newest;
+  for (const auto& row : rows) {
+    if (row.engine_version.empty()) continue;
+    auto& [version, cell] = newest[row.levels.engine];
+    if (version.empty() || version_parts(version) < version_parts(row.engine_version)) {
+      version = row.engine_version;
+      cell = {};
+    }
+    if (version != row.engine_version) continue;
+    ++cell.rows;
+    cell.sources.insert(row.source);
+  }
+  for (const auto& [engine, last] : newest)
+    terms.push_back({"speed",
+                     "engine version",
+                     engine + "|" + last.first,
+                     0,
+                     0,
+                     last.second.rows,
+                     {last.second.sources.begin(), last.second.sources.end()}});
+}
+
+}  // namespace
+
+std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity) {
+  const bool rate = work.load.requests_per_second > 0;
+  if (quantity == SpeedQuantity::first_token) return rate ? "queue" : "prompt";
+  if (quantity == SpeedQuantity::prefill) return "prompt";
+  if (rate) return "rate";
+  return work.load.concurrency > 1 ? "batch" : "single";
+}
+
+std::optional<SpeedQuantity> speed_quantity(const std::string& name) {
+  if (name == "decode") return SpeedQuantity::decode;
+  if (name == "throughput") return SpeedQuantity::throughput;
+  if (name == "prefill") return SpeedQuantity::prefill;
+  if (name == "ttft") return SpeedQuantity::first_token;
+  if (name == "tpot") return SpeedQuantity::per_token;
+  return std::nullopt;
+}
+
+double speed_sign(SpeedQuantity quantity) {
+  return quantity == SpeedQuantity::first_token || quantity == SpeedQuantity::per_token ? 1 : -1;
+}
+
+std::optional<SpeedRow> speed_row(const SpeedCase& question) {
+  const auto quantity = speed_quantity(question.quantity);
+  auto work = speed_work(question.model, question.variant, question.hardware, question.load);
+  if (!quantity || !work) return std::nullopt;
+  SpeedRow row;
+  row.levels = speed_levels(question.variant, question.hardware.device, question.mixture, question.engine_version);
+  if (row.levels.engine.empty()) return std::nullopt;
+  row.work = *work;
+  row.quantity = *quantity;
+  row.log_seconds = speed_sign(*quantity) * question.observed;
+  row.source = question.source;
+  row.engine_version = question.engine_version;
+  row.kind = speed_kind(row.work, row.quantity);
+  return row;
+}
+
+std::vector<FittedTerm> fit_speed(const Knowledge& knowledge) {
+  const auto rows = rows_of(knowledge);
+  const auto solution = solve_speed(rows);
+  std::vector<FittedTerm> terms;
+  compose_blocks(rows, solution, terms);
+  compose_spreads(rows, solution, terms);
+  newest_versions(rows, terms);
+  return terms;
+}
+
+}  // namespace advisor

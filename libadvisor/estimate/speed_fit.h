@@ -1,0 +1,53 @@
+// The terms of the speed model (formula: speed_model.h; levels: speed_levels.h), fitted to all speed rows at once.
+//
+//   ln seconds(row) = F(work; u) + offset(source, engine, decode or prompt) + noise
+//   u_term = mean + sum of the effects of its blocks,   effect ~ Normal(0, sd of the block)
+//   offset ~ Normal(0, 0.1²),   noise ~ Student t with 4 degrees of freedom, scale by source and kind of row
+//
+// Maximum a posteriori by Gauss-Newton on the eight slopes of F, weights by Huber's iteration for Student t (Lange,
+// Little and Taylor, J. Am. Stat. Assoc. 84, 1989). The prior spreads are the partial pooling: an engine on a class of
+// hardware with few rows stays near the engine and the class. Scales per source and kind are the residuals' median
+// absolute deviation, pulled to that of the kind.
+//
+// Stored: for each block the sum of its effects on every combination of levels that occurs, and on its leading levels
+// alone for questions that no row has met; sd from the posterior covariance, plus the prior spread of effects that
+// are left out. And per kind of question and engine a `spread`: what has to be added to the parameters' variance so
+// that 80 % intervals of rows whose whole source is left out hold 80 % of them. Leaving a source out is one Newton
+// step from the fit, exact for a linear model and within a few percent here; `advisor backtest` refits.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/fit.h"
+#include "core/knowledge.h"
+#include "estimate/speed_case.h"
+#include "estimate/speed_levels.h"
+
+namespace advisor {
+
+/// Questions whose errors have one size: "single" stream, "batch", "rate" of arrivals, "prompt", "queue" (the first
+/// token at a rate of arrivals).
+std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity);
+
+/// A case as the model sees it.
+struct SpeedRow {
+  SpeedWork work;
+  SpeedQuantity quantity = SpeedQuantity::decode;
+  SpeedLevels levels;
+  double log_seconds = 0;  ///< observed
+  std::string source, kind, engine_version;
+};
+/// nullopt: the model cannot predict it (size unknown, engine that does not compare).
+std::optional<SpeedRow> speed_row(const SpeedCase& question);
+std::optional<SpeedQuantity> speed_quantity(const std::string& name);
+/// -1 for rates (tokens per second), 1 for times.
+double speed_sign(SpeedQuantity quantity);
+
+/// What a new row scatters around the truth of its setup: repeated runs (6 %) of one more source (8 %).
+inline constexpr double speed_noise = 0.1;
+inline constexpr double speed_df = 4;
+
+std::vector<FittedTerm> fit_speed(const Knowledge& knowledge);
+
+}  // namespace advisor

@@ -1,0 +1,227 @@
+#include "estimate/speed_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "estimate/kv_cache.h"
+#include "estimate/memory.h"
+#include "estimate/speed_dual.h"
+#include "estimate/weights.h"
+
+namespace advisor {
+
+namespace {
+
+using Number = Dual<speed_terms>;
+
+/// A device whose rate nobody states gets the median operations per byte of the catalog's GPUs at 16 bits.
+constexpr double typical_intensity = 150;
+/// Of the cubed root of the size: 8 B models have 32 layers.
+double layers_by_size(double params) { return std::clamp(32 * std::cbrt(params / 8e9), 2.0, 128.0); }
+/// estimate_kv_cache errs one residual sd (0.57) high where geometry is unknown; a speed wants the middle.
+const double middle_of_upper_bound = std::exp(-0.57);
+/// Requests of a serving benchmark that does not say how many it sent (vLLM's and AccelMark's default suites).
+constexpr double usual_requests = 100;
+
+double peak_rate(const Device& device, const SchemeInfo& scheme) {
+  const auto half = device.bf16 ? device.bf16 : device.fp16 ? device.fp16 : device.fp32;
+  const auto& dtype = scheme.activation_dtype;
+  if (dtype == "fp8" && device.fp8) return *device.fp8;
+  if (dtype == "int8" && device.int8) return *device.int8;
+  if (dtype == "fp4" && device.fp4) return *device.fp4;
+  return half ? *half : *device.bandwidth * typical_intensity;
+}
+
+struct Rates {
+  Number efficiency, cache, launch, compute, batch, prompt, sequence, exchange, hop;
+
+  explicit Rates(const std::array<double, speed_terms>& terms) {
+    const auto variable = [&](SpeedTerm term) { return Number::variable(terms[term], term); };
+    efficiency = logistic(variable(memory_efficiency));
+    cache = exp(variable(cache_cost));
+    launch = exp(variable(launch_time));
+    compute = exp(variable(compute_efficiency));
+    batch = compute * exp(variable(batch_efficiency));
+    prompt = exp(variable(prompt_time));
+    sequence = exp(variable(sequence_time));
+    exchange = exp(variable(exchange_time));
+    hop = exp(variable(hop_time));
+  }
+};
+
+/// Weights that `tokens` tokens touch beyond those of the first: 1 - (1 - used)^(tokens - 1) of the rest.
+Number others_touched(const SpeedWork& work, const Number& tokens) {
+  if (work.rest <= 0 || work.used >= 1) return Number(work.rest);
+  return work.rest * (Number(1) - exp(std::log1p(-work.used) * (tokens - Number(1))));
+}
+
+Number step(const SpeedWork& work, const Rates& rates, const Number& sequences) {
+  const auto bytes = Number(work.read) + others_touched(work, sequences) + work.cache * (sequences * rates.cache);
+  const auto memory = bytes / ((work.bandwidth * work.devices) * rates.efficiency);
+  const auto compute = (2 * work.active / (work.peak * work.devices)) * (sequences / rates.batch);
+  const auto launch = work.layers * rates.launch;
+  auto time = overlapped(memory, compute);
+  time = work.eager ? overlapped(time, launch) : time + launch;
+  if (work.devices > 1) time = time + (work.layers * std::log2(work.devices)) * rates.exchange;
+  if (work.stages > 1) time = time + (work.stages - 1) * rates.hop;
+  return time + sequences * rates.sequence;
+}
+
+/// Seconds of arithmetic for `count` prompts.
+Number prompt_arithmetic(const SpeedWork& work, const Rates& rates, double tokens, double count) {
+  const auto past = static_cast<double>(work.load.past_tokens);
+  const double operations = count * tokens * (2 * work.active + work.attention * (tokens + 2 * past));
+  return Number(operations / (work.peak * work.devices)) / rates.compute;
+}
+
+/// llama.cpp computes a prompt in chunks of 512 tokens (its ubatch); devices that hold later layers work on the chunks
+/// before.
+double pipeline_share(const SpeedWork& work, double tokens) {
+  if (!work.pipelined || work.stages <= 1) return 1;
+  const double chunks = std::max(1.0, std::ceil(tokens / 512));
+  return (chunks + work.stages - 1) / (chunks * work.stages);
+}
+
+Number prompts(const SpeedWork& work, const Rates& rates, double tokens, double count) {
+  const auto compute = pipeline_share(work, tokens * count) * prompt_arithmetic(work, rates, tokens, count);
+  const auto bytes = Number(work.read) + others_touched(work, Number(tokens * count));
+  const auto memory = bytes / ((work.bandwidth * work.devices) * rates.efficiency);
+  return overlapped(compute, memory) + rates.prompt + work.layers * rates.launch;
+}
+
+/// A closed or open loop in its steady state, or in the middle of its run.
+struct Serving {
+  Number sequences, token;  ///< under way; seconds per token of one stream without prompts
+  Number prompt, extra;     ///< seconds of a prompt alone; of one more among others
+  double most = 1;
+};
+
+Serving serve(const SpeedWork& work, const Rates& rates, bool prompts_count) {
+  const auto& load = work.load;
+  const auto input = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens));
+  const auto output = static_cast<double>(std::max<std::int64_t>(1, load.output_tokens));
+  Serving serving;
+  serving.most = std::max(1.0, std::min(static_cast<double>(load.concurrency), std::max(1.0, work.capacity)));
+  if (load.requests > 0) serving.most = std::min(serving.most, static_cast<double>(load.requests));
+  if (prompts_count) {
+    serving.prompt = prompts(work, rates, input, 1);
+    serving.extra = serving.most > 1 ? prompt_arithmetic(work, rates, input, 1) : serving.prompt;
+  }
+  if (load.requests_per_second <= 0) {
+    serving.sequences = Number(serving.most);
+    serving.token = step(work, rates, serving.sequences);
+    return serving;
+  }
+  const double run = load.requests > 0 ? static_cast<double>(load.requests) : usual_requests;
+  serving.most = std::min(serving.most, run);
+  // Little's law with a soft ceiling; the geometric mean of old and new converges in a dozen turns.
+  Number under_way(std::min(serving.most, 4.0));
+  for (int turn = 0; turn < 24; ++turn) {
+    const auto busy = larger(under_way, Number(1));
+    const auto request = output * step(work, rates, busy) + under_way * serving.extra;
+    const auto wanted = load.requests_per_second * request;
+    const auto share = wanted / serving.most;
+    under_way = sqrt(under_way * (wanted / sqrt(Number(1) + share * share)));
+  }
+  serving.sequences = larger(under_way, Number(1));
+  serving.token = step(work, rates, serving.sequences);
+  return serving;
+}
+
+Number per_token_seconds(const SpeedWork& work, const Serving& serving) {
+  const bool shared = work.load.requests_per_second > 0 || work.load.concurrency > 1;
+  const auto output = static_cast<double>(std::max<std::int64_t>(1, work.load.output_tokens));
+  return shared ? serving.token + serving.sequences * serving.extra / output : serving.token;
+}
+
+Number first_token_seconds(const SpeedWork& work, const Rates& rates) {
+  const auto serving = serve(work, rates, true);
+  const auto& load = work.load;
+  if (load.requests_per_second <= 0) {
+    // The prompts of a full batch are computed one after the other; on average half of them come first.
+    if (load.concurrency <= 1) return serving.prompt;
+    return serving.prompt + (0.5 * (serving.most - 1)) * serving.extra + 0.5 * serving.token;
+  }
+  const double run = load.requests > 0 ? static_cast<double>(load.requests) : usual_requests;
+  const double between = 1 / load.requests_per_second;
+  const auto output = static_cast<double>(std::max<std::int64_t>(1, load.output_tokens));
+  const double held = std::min(static_cast<double>(load.concurrency), std::max(1.0, work.capacity));
+  auto seconds = serving.prompt + 0.5 * serving.token;
+  // The median request of the run waits for what arrived before it and is not served yet.
+  const auto late = serving.extra - Number(between);
+  if (late.value > 0) seconds = seconds + (run / 2) * late;
+  if (run / 2 > held) {
+    const auto turn = (output * serving.token + serving.sequences * serving.extra) / held - Number(between);
+    if (turn.value > 0) seconds = seconds + (run / 2 - held) * turn;
+  }
+  return seconds;
+}
+
+}  // namespace
+
+bool splits_layers(const std::string& engine) {
+  for (const auto* tensor_parallel : {"vllm", "sglang", "tensorrt-llm", "gpt-fast", "lmdeploy", "mlc-llm"})
+    if (engine == tensor_parallel) return false;
+  return true;
+}
+
+std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, const Hardware& hardware,
+                                    const Load& load) {
+  const auto weights = estimate_weights(model, variant);
+  const auto& device = hardware.device;
+  if (!weights || !device.bandwidth || *device.bandwidth <= 0 || weights->read_bytes <= 0) return std::nullopt;
+  SpeedWork work;
+  work.load = load;
+  work.read = weights->read_bytes;
+  work.rest = std::max(0.0, weights->bytes - weights->read_bytes);
+  work.used = touched_share(model, 1);
+  const bool mixture = work.used < 1;
+  if (!mixture) work.rest = 0;  // an embedding table is looked up, not read
+  const auto half_way = load.past_tokens + load.input_tokens + load.output_tokens / 2;
+  if (const auto kv = estimate_kv_cache(model, variant.kv, half_way, 1))
+    work.cache = kv->bytes * (kv->basis == "parameters" ? middle_of_upper_bound : 1);
+  work.active = weights->active_params;
+  work.layers = model.layers ? static_cast<double>(*model.layers) : layers_by_size(model.params.value_or(8e9));
+  const double full_layers = static_cast<double>(model.kv_layers.value_or(static_cast<std::int64_t>(work.layers)));
+  const double width = model.heads && model.head_dim ? static_cast<double>(*model.heads * *model.head_dim)
+                       : model.hidden                ? static_cast<double>(*model.hidden)
+                                                     : 128 * work.layers;
+  work.attention = 2 * full_layers * width;
+  work.bandwidth = *device.bandwidth;
+  work.peak = peak_rate(device, describe_scheme(variant.scheme));
+  work.pipelined = variant.engine == "llama.cpp" || variant.engine == "lucebox";
+  work.eager = variant.engine == "transformers" || variant.engine == "autoawq";
+  const auto count = static_cast<double>(std::max<std::int64_t>(1, hardware.count));
+  (splits_layers(variant.engine) ? work.stages : work.devices) = count;
+  const double full = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens + load.output_tokens));
+  if (device.memory > 0 && work.cache > 0 && half_way > 0) {
+    const double per_sequence = work.cache * full / static_cast<double>(half_way);
+    work.capacity = std::max(1.0, (usable_memory(variant.engine, hardware) - weights->bytes) / per_sequence);
+  }
+  return work;
+}
+
+LogSeconds log_seconds(const SpeedWork& work, const std::array<double, speed_terms>& terms, SpeedQuantity quantity) {
+  const Rates rates(terms);
+  const auto& load = work.load;
+  const auto input = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens));
+  const auto output = static_cast<double>(std::max<std::int64_t>(1, load.output_tokens));
+  Number seconds;
+  if (quantity == SpeedQuantity::prefill) {
+    const double count = std::min(static_cast<double>(load.concurrency), 256.0);
+    seconds = prompts(work, rates, input, count) / (input * count);
+  } else if (quantity == SpeedQuantity::first_token) {
+    seconds = first_token_seconds(work, rates);
+  } else if (quantity == SpeedQuantity::per_token) {
+    seconds = per_token_seconds(work, serve(work, rates, load.concurrency > 1 || load.requests_per_second > 0));
+  } else {
+    const auto serving = serve(work, rates, quantity == SpeedQuantity::throughput);
+    seconds = serving.token;
+    if (quantity == SpeedQuantity::throughput) seconds = seconds + serving.sequences * serving.extra / output;
+    seconds = seconds / serving.sequences;
+  }
+  seconds = log(seconds);
+  return {seconds.value, seconds.slope};
+}
+
+}  // namespace advisor

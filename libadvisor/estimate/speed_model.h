@@ -1,0 +1,93 @@
+// How long a step takes, as a formula over eight terms that are fitted (speed_fit.h). Everything here is arithmetic on
+// numbers: names were resolved before.
+//
+//   step(B)   = overlap(memory, compute) + launch · layers          engines that replay a captured graph
+//             = overlap(memory, compute, launch · layers)           engines that launch kernel by kernel ("eager")
+//               + exchange · layers · log2(devices) + hop · (stages - 1) + sequence · B
+//   memory    = (weights read for B sequences + B · cache · KV bytes at the mean length) / (η · bandwidth · devices)
+//   compute   = 2 · active parameters · B / (β · ε · peak(dtype) · devices)
+//   prompt(L) = overlap(operations / (ε · peak · devices), weights read for L tokens) + launch · layers + fixed
+//               operations = 2 · active · L + attention · (L² + 2 · past · L); layers split over s devices work as a
+//               pipeline on chunks of 512 tokens, n of them in (n + s - 1) / (n · s) of the time (llama.cpp)
+//   request   = output · step(B) + B · operations / (ε · peak · devices)      prompts of others, batched with decoding
+//   overlap(a, b) = (a⁴ + b⁴)^¼
+//
+// At a request rate λ the number under way follows from Little's law, B = λ · request(B), up to what the engine or its
+// cache holds; beyond that a queue grows, and the time to the first token is that of the median request of the run.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "core/catalog.h"
+#include "core/hardware.h"
+#include "core/variant.h"
+
+namespace advisor {
+
+/// What the machine has to do. Closed loop: `concurrency` requests are always under way. Open loop: requests arrive at
+/// a rate, and at most `concurrency` are worked on at once.
+struct Load {
+  std::int64_t input_tokens = 1024, output_tokens = 256, concurrency = 1;
+  double requests_per_second = 0;  ///< 0: closed loop
+  std::int64_t past_tokens = 0;    ///< in the cache before the prompt comes
+  std::int64_t requests = 0;       ///< in the whole run; 0: steady state
+};
+
+enum SpeedTerm : std::size_t {
+  memory_efficiency,   ///< logit of η
+  cache_cost,          ///< ln: a byte of KV cache costs as much as so many bytes of weights
+  launch_time,         ///< ln seconds per layer and step
+  compute_efficiency,  ///< ln ε
+  prompt_time,         ///< ln seconds per prompt, whatever its length
+  sequence_time,       ///< ln seconds per sequence and step: sampling, scheduling
+  exchange_time,       ///< ln seconds per layer and doubling of the devices that share each matrix
+  hop_time,            ///< ln seconds per device boundary where layers are split
+  batch_efficiency,    ///< ln β: small batches of decoding reach so much less of ε than long prompts
+  speed_terms
+};
+
+/// In link space, as fitted.
+struct SpeedTerms {
+  std::array<double, speed_terms> value{};
+  std::array<double, speed_terms> sd{};
+};
+
+enum class SpeedQuantity {
+  decode,       ///< seconds per output token of the whole system, prompts not counted
+  throughput,   ///< the same with prompts counted
+  prefill,      ///< seconds per prompt token
+  first_token,  ///< seconds
+  per_token     ///< seconds between tokens of one stream, prompts of others included
+};
+
+/// What a question asks of the machine, as numbers.
+struct SpeedWork {
+  double read = 0, rest = 0;  ///< bytes of weights read for one sequence; those that only others touch (experts)
+  double used = 1;            ///< share of the routed experts that one token passes through
+  double cache = 0;           ///< bytes of KV per sequence at the mean length
+  double active = 0;          ///< parameters multiplied per token
+  double attention = 0;       ///< operations per squared token of a prompt
+  double layers = 0, bandwidth = 0, peak = 0;
+  double devices = 1;       ///< that work at once on each layer
+  double stages = 1;        ///< that work one after the other
+  double capacity = 1e300;  ///< sequences whose cache fits
+  bool eager = false, pipelined = false;
+  Load load;
+};
+
+/// nullopt: the size of the model, the bandwidth or every peak rate is unknown.
+std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, const Hardware& hardware,
+                                    const Load& load);
+
+struct LogSeconds {
+  double value = 0;
+  std::array<double, speed_terms> slope{};  ///< by each term
+};
+LogSeconds log_seconds(const SpeedWork& work, const std::array<double, speed_terms>& terms, SpeedQuantity quantity);
+
+/// Devices that share each matrix at once: tensor parallel engines only, where layers are split they take turns.
+bool splits_layers(const std::string& engine);
+
+}  // namespace advisor

@@ -1,0 +1,54 @@
+// The fitted terms of the speed model, looked up by level: what a setup's eight terms are, how well they are known, and
+// which measurements say so.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/fit.h"
+#include "estimate/speed_levels.h"
+#include "estimate/speed_model.h"
+
+namespace advisor {
+
+/// The terms of one setup, resolved once; from here on a speed is arithmetic.
+struct SpeedSetup {
+  SpeedTerms terms;
+  bool class_known = false;  ///< the engine was measured on this class of hardware
+  std::int64_t rows = 0;     ///< behind the memory (or compute) efficiency
+  std::vector<std::string> sources;
+  std::string cell;  ///< the levels that answered: "llama.cpp|new|gpu|gguf5"
+};
+
+class SpeedTable {
+ public:
+  SpeedTable() = default;
+  explicit SpeedTable(const std::vector<FittedTerm>& terms);
+
+  /// nullopt: nothing was ever measured with this engine. `prompt`: the compute efficiency's rows speak.
+  std::optional<SpeedSetup> setup(const SpeedLevels& levels) const;
+  /// Held-out spread of a kind of question on an engine.
+  double spread(const std::string& kind, const std::string& engine) const;
+  /// Newest version of the engine that was measured; empty when no row states one.
+  std::string newest_version(const std::string& engine) const;
+
+  /// Conjugate update by one observed residual: each level that the row touches moves by its share of the variance.
+  void learn(const SpeedLevels& levels, const std::array<double, speed_terms>& slope, double residual, double noise,
+             const std::string& source);
+
+ private:
+  struct Cell {
+    double value = 0, sd = 0;
+    std::int64_t rows = 0;
+    std::vector<std::string> sources;
+  };
+  const Cell* find(std::size_t block, const SpeedLevels& levels, std::size_t* depth = nullptr) const;
+
+  std::vector<std::map<std::string, Cell>> cells_;  ///< per block
+  std::map<std::string, double> spreads_;
+  std::map<std::string, std::string> versions_;
+};
+
+}  // namespace advisor
