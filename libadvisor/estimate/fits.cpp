@@ -4,6 +4,7 @@
 #include <iterator>
 #include <tuple>
 
+#include "estimate/quality_fit.h"
 #include "estimate/scores_fit.h"
 #include "estimate/speed_fit.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 using Fit = std::vector<FittedTerm> (*)(const Knowledge&);
 /// One line per fitted model.
-const std::vector<Fit> fits{fit_scores, fit_speed};
+const std::vector<Fit> fits{fit_quality, fit_scores, fit_speed};
 
 }  // namespace
 

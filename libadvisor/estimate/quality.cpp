@@ -1,226 +1,233 @@
 #include "estimate/quality.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
-#include "estimate/evidence_rows.h"
-#include "estimate/pooling.h"
+#include "estimate/fits.h"
+#include "estimate/quality_case.h"
+#include "estimate/quality_fit.h"
+#include "estimate/quality_local.h"
+#include "estimate/quality_model.h"
 #include "estimate/scores.h"
 
 namespace advisor {
 
 namespace {
 
-/// How far a row is from the question. Nearer levels win as soon as they have enough rows.
-struct Level {
-  const char* what;
-  std::size_t needed;  ///< rows, else the next level is tried
-  double distance;     ///< sd added, in units of the prior row spread
-};
-constexpr std::array<Level, 10> levels{{
-    {"of this model, technique and task", 1, 0.0},
-    {"of this model at the same bits", 2, 0.4},
-    {"of models of similar size, same technique and task family", 4, 0.5},
-    {"of models of similar size at the same bits, same task family", 4, 0.8},
-    {"of models of other sizes, same technique and task family", 4, 0.8},
-    {"of models of other sizes at the same bits, same task family", 4, 1.0},
-    {"of related task families, same technique", 4, 1.1},
-    {"of related task families at the same bits", 4, 1.3},
-    {"of other task families, same technique", 4, 1.5},
-    {"of other task families at the same bits", 1, 1.8},
-}};
-
-/// Families of tasks form a tree (data/families.csv). Language modelling stands apart: perplexity hardly moves where
-/// knowledge is lost, so it speaks for itself only.
-enum class Kinship { none, distant, related, same };
-class FamilyTree {
- public:
-  explicit FamilyTree(const Knowledge& knowledge) {
-    for (const auto& family : knowledge.families) parents_[family.id] = family.parent;
-  }
-  Kinship kinship(const std::string& a, const std::string& b) const {
-    if (a == b) return Kinship::same;
-    if (a == "language_modelling" || b == "language_modelling") return Kinship::none;
-    const auto parent_a = parent(a), parent_b = parent(b);
-    const bool siblings = parent_a == parent_b && !parent_a.empty() && parent_a != "general";
-    return parent_a == b || parent_b == a || siblings ? Kinship::related : Kinship::distant;
-  }
-
- private:
-  std::string parent(const std::string& family) const {
-    const auto found = parents_.find(family);
-    return found == parents_.end() ? "" : found->second;
-  }
-  std::map<std::string, std::string> parents_;
-};
-
-/// Sizes within a factor of three count as similar.
-constexpr double similar = 1.0986122886681098;
-
-/// Losses shrink with size about as params^-0.3: medians of W4A16 on knowledge tasks lose 6.4 % under 2 B, 3.4 % to
-/// 10 B, 2.5 % to 40 B, 1.4 % above. Far extrapolation is capped, and half of the shift is added to the spread.
-constexpr double size_exponent = 0.3, largest_shift = 4;
-
-/// Spread of a row in its source and between sources by bits, so that 90 % intervals of held-out sources cover about
-/// 90 % (89.6 % of 3,596 dense rows when this was set; half of W4A16 rows within 2 points, a tenth off by 9).
-PoolPrior prior_for(const EvidenceKey& key) {
-  if (key.sparsity > 0) return {.within = 0.08, .between = 0.08};
-  const int bits = std::min(key.weight, key.activation);
-  if (bits >= 8 && key.activation >= 16) return {.within = 0.007, .between = 0.005};
-  if (bits >= 8) return {.within = 0.012, .between = 0.008};
-  if (bits >= 5) return {.within = 0.009, .between = 0.006};
-  if (bits == 4) return {.within = 0.025, .between = 0.015};
-  if (bits == 3) return {.within = 0.05, .between = 0.04};
-  return {.within = 0.2, .between = 0.2};
+QualityModel fitted(const Knowledge& knowledge) {
+  auto terms = terms_of(knowledge.fits, "quality");
+  return QualityModel(terms.empty() ? fit_quality(knowledge) : std::move(terms));
 }
 
-struct Question {
-  const std::string* model;
-  double ln_params;
-  std::string technique, scheme;
-  const Yardstick* yardstick;
-  const FamilyTree* families;
-  bool weight_only, per_channel;  ///< below 8 bits with 16-bit activations; one scale per output row
-};
+std::string count(std::size_t n, const char* what) { return std::to_string(n) + " " + what + (n == 1 ? "" : "s"); }
 
-/// nullopt: the row may not speak for the question at all.
-std::optional<std::size_t> level_of(const EvidenceRow& row, const Question& q) {
-  // Four bits per channel lose several times as much as four bits in groups: they do not speak for each other.
-  if (q.weight_only && row.per_channel != q.per_channel) return std::nullopt;
-  const auto kinship = q.families->kinship(row.family, q.yardstick->family);
-  if (kinship == Kinship::none) return std::nullopt;
-  const bool model = row.model == *q.model;
-  const bool technique = row.technique == q.technique;
-  const bool family = kinship == Kinship::same;
-  const bool task = q.yardstick->task.empty() ? family : row.task == q.yardstick->task;
-  const bool size = row.ln_params != 0 && q.ln_params != 0 && std::abs(row.ln_params - q.ln_params) <= similar;
-  if (model && technique && task) return 0;
-  if (model && ((technique && family) || task)) return 1;
-  if (family && size) return technique ? 2 : 3;
-  if (family) return technique ? 4 : 5;
-  if (kinship == Kinship::related) return technique ? 6 : 7;
-  return technique ? 8 : 9;
-}
-
-/// Recovery moved to the size asked for, and the uncertainty of moving it.
-struct Moved {
-  double value, sd;
-};
-Moved move_size(const EvidenceRow& row, double ln_params) {
-  if (row.ln_params == 0 || ln_params == 0) return {row.recovery, 0};
-  const double factor =
-      std::clamp(std::exp(size_exponent * (row.ln_params - ln_params)), 1 / largest_shift, largest_shift);
-  const double moved = row.recovery < 1 ? 1 - (1 - row.recovery) * factor : row.recovery;
-  return {std::max(moved, std::min(0.0, row.recovery)), std::abs(moved - row.recovery) / 2};
-}
-
-/// Catastrophic rows (a method that broke) would move a mean without saying anything about the next model: values
-/// beyond five times the median deviation count as being there.
-void winsorize(std::vector<Sample>& samples, double floor) {
-  std::vector<double> values;
-  for (const auto& s : samples) values.push_back(s.value);
-  const auto middle = [](std::vector<double>& v) {
-    std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2), v.end());
-    return v[v.size() / 2];
-  };
-  const double median = middle(values);
-  for (auto& v : values) v = std::abs(v - median);
-  const double limit = 5 * std::max(middle(values), floor);
-  for (auto& s : samples) s.value = std::clamp(s.value, median - limit, median + limit);
-}
-
-Retention pool_level(const std::vector<const EvidenceRow*>& rows, std::size_t level, const PoolPrior& prior,
-                     const Question& question) {
-  std::vector<Sample> samples;
-  Retention result;
-  double shift = 0;
-  for (const auto* row : rows) {
-    const auto moved = move_size(*row, question.ln_params);
-    // A row with the very same scheme (group size, GGUF type) says twice as much as one at the same nominal bits.
-    samples.push_back({moved.value, row->scheme == question.scheme ? 2.0 : 1.0, row->source});
-    result.sources.push_back(row->source);
-    shift += moved.sd;
-  }
-  winsorize(samples, prior.within / 2);
-  const auto pooled = pool(samples, prior);
-  shift /= static_cast<double>(samples.size());
-  result.recovery = pooled->prediction.widened(std::hypot(levels[level].distance * prior.within, shift));
-  result.basis = level == 0 ? Basis::measured : Basis::transferred;
-  result.rows = pooled->rows;
-  result.how = std::to_string(pooled->rows) + (pooled->rows == 1 ? " measurement " : " measurements ") +
-               levels[level].what + " from " + std::to_string(pooled->sources) +
-               (pooled->sources == 1 ? " source" : " sources");
-  return result;
-}
+std::string task_name(const Yardstick& y, bool perplexity) { return (perplexity ? "perplexity of " : "") + y.task; }
 
 }  // namespace
 
 struct QualityEstimator::Index {
-  std::map<EvidenceKey, std::vector<EvidenceRow>> rows;
+  explicit Index(const Knowledge& knowledge);
+
+  QualityModel model;
   ScoreTables scores;
-  FamilyTree families;
-  /// The nearest level that has enough rows.
-  std::optional<Retention> transfer(const EvidenceKey& key, const Question& question) const;
-  std::optional<Retention> retention(const Model& model, const Treatment& treatment, const Yardstick& yardstick) const;
+  std::map<std::string, int> treatments, tasks;  ///< keys of what was measured
+  std::map<std::string, LocalQuality> local;     ///< by model
+
+  PreparedModel prepare(const Model& model) const;
+  PreparedTreatment prepare(const Treatment& treatment) const;
+  PreparedTask prepare(const Yardstick& yardstick, double baseline, bool perplexity) const;
+  /// What is nearest to the question among the model's own measurements; nullptr: nothing.
+  const LocalEvidence* nearest(const PreparedModel& m, const PreparedTreatment& t, const PreparedTask& y,
+                               bool& same_task, bool& same_treatment) const;
+  std::optional<QualityNumbers> numbers(const PreparedModel& m, const PreparedTreatment& t, const PreparedTask& y,
+                                        bool as_log) const;
+  /// The narrowest group of measurements of other models that the fit took the treatment from.
+  struct Speaker {
+    std::int64_t rows = 0;
+    std::vector<std::string> sources;
+    std::string what;
+  };
+  Speaker speaker(const Treatment& treatment) const;
+  void explain(const PreparedModel& m, const PreparedTreatment& t, const PreparedTask& y, const Treatment& treatment,
+               std::vector<std::string>& sources, std::string& how) const;
 };
 
-QualityEstimator::QualityEstimator(const Knowledge& knowledge)
-    : index_(new Index{evidence_rows(knowledge), ScoreTables(knowledge), FamilyTree(knowledge)}) {}
-QualityEstimator::~QualityEstimator() = default;
-
-std::optional<Retention> QualityEstimator::Index::transfer(const EvidenceKey& key, const Question& question) const {
-  const auto found = rows.find(key);
-  if (found == rows.end()) return std::nullopt;
-  std::array<std::vector<const EvidenceRow*>, levels.size()> by_level;
-  for (const auto& row : found->second)
-    if (const auto level = level_of(row, question)) by_level[*level].push_back(&row);
-  for (std::size_t i = 0; i < levels.size(); ++i)
-    if (by_level[i].size() >= levels[i].needed) return pool_level(by_level[i], i, prior_for(key), question);
-  return std::nullopt;
+QualityEstimator::Index::Index(const Knowledge& knowledge) : model(fitted(knowledge)), scores(knowledge) {
+  const QualityCases reader(knowledge);
+  std::vector<QualityCase> cases;
+  for (const auto& row : knowledge.quality)
+    if (auto c = reader.read(row)) cases.push_back(std::move(*c));
+  for (const auto& c : cases) {
+    treatments.emplace(treatment_key(c.treatment), 0);
+    tasks.emplace(task_name(c.yardstick, c.measure == "perplexity"), 0);
+  }
+  for (auto* keys : {&treatments, &tasks}) {
+    int next = 0;
+    for (auto& [name, key] : *keys) key = next++;
+  }
+  std::map<std::string, std::vector<LocalRow>> rows;
+  for (const auto& c : cases)
+    rows[c.model.id].push_back({model.model(c.model), prepare(c.treatment),
+                                prepare(c.yardstick, c.baseline, c.measure == "perplexity"), c.observed, c.source,
+                                c.recorded});
+  for (const auto& [id, some] : rows) local.emplace(id, LocalQuality(model, some));
 }
 
-std::optional<Retention> QualityEstimator::Index::retention(const Model& model, const Treatment& treatment,
-                                                            const Yardstick& yardstick) const {
-  auto key = evidence_key(treatment);
-  const Question question{&model.id,
-                          model.params.value_or(0) > 0 ? std::log(*model.params) : 0,
-                          treatment.technique,
-                          treatment.scheme,
-                          &yardstick,
-                          &families,
-                          key.activation >= 16 && key.weight < 8,
-                          treatment.group == -1};
-  auto best = transfer(key, question);
-  if ((best && best->basis == Basis::measured) || key.activation < 16 || key.sparsity > 0) return best;
-  // More bits keep no less: where 8 or 6 bits are rarely measured on a task, what 5 or 6 keep is a bound.
-  const int bits = key.weight;
-  for (key.weight = bits - 1; key.weight >= 5; --key.weight) {
-    auto fewer = transfer(key, question);
-    if (!fewer || (best && fewer->recovery.quantile(0.05) <= best->recovery.quantile(0.05))) continue;
-    best = std::move(fewer);
-    best->basis = Basis::transferred;
-    best->how = "at least what " + std::to_string(key.weight) + " bits keep: " + best->how;
+PreparedModel QualityEstimator::Index::prepare(const Model& m) const {
+  PreparedModel result = model.model(m);
+  if (const auto found = local.find(m.id); found != local.end()) result.local = &found->second;
+  return result;
+}
+
+PreparedTreatment QualityEstimator::Index::prepare(const Treatment& t) const {
+  PreparedTreatment result = model.treatment(t);
+  if (const auto found = treatments.find(treatment_key(t)); found != treatments.end()) result.key = found->second;
+  return result;
+}
+
+PreparedTask QualityEstimator::Index::prepare(const Yardstick& y, double baseline, bool perplexity) const {
+  PreparedTask result = model.task(y, baseline, perplexity);
+  if (const auto found = tasks.find(task_name(y, perplexity)); found != tasks.end()) result.key = found->second;
+  return result;
+}
+
+const LocalEvidence* QualityEstimator::Index::nearest(const PreparedModel& m, const PreparedTreatment& t,
+                                                      const PreparedTask& y, bool& same_task,
+                                                      bool& same_treatment) const {
+  same_task = same_treatment = false;
+  if (!m.local) return nullptr;
+  if (const auto* cell = m.local->cell(t.key, y.key)) {
+    same_task = same_treatment = true;
+    return cell;
   }
-  return best;
+  if (const auto* treated = m.local->treated(t.key)) {
+    same_treatment = true;
+    return treated;
+  }
+  return m.local->own();
+}
+
+std::optional<QualityNumbers> QualityEstimator::Index::numbers(const PreparedModel& m, const PreparedTreatment& t,
+                                                               const PreparedTask& y, bool as_log) const {
+  if (t.uncompressed) return QualityNumbers{{as_log ? 0.0 : 1.0, 0, 30}, Basis::measured, 0};
+  bool same_task = false, same_treatment = false;
+  const auto* own = nearest(m, t, y, same_task, same_treatment);
+  if (!same_task && !(t.known && y.known)) return std::nullopt;
+  TermSum eta = model.log_damage(m, t, y);
+  QualityNumbers result;
+  result.basis = t.rows > 0 ? Basis::transferred : Basis::modelled;
+  result.rows = t.rows > 0 ? t.rows : t.technique_rows > 0 ? t.technique_rows : t.kind_rows;
+  std::int64_t sources = t.sources;
+  if (own) {
+    eta.mean += own->shift;
+    if (same_task) {
+      eta.variance = own->variance;
+      sources = static_cast<std::int64_t>(own->sources.size());
+    } else if (same_treatment) {
+      eta.variance = own->variance + y.sum[t.pruned].variance + cell_variance;
+    } else {
+      eta.variance += own->variance - m.sum[t.pruned].variance - t.low * t.low * m.low.variance;
+    }
+    if (same_treatment) {
+      result.basis = same_task ? Basis::measured : Basis::transferred;
+      result.rows = own->rows;
+    }
+  }
+  result.distribution = model.outcome(eta, y, sources, as_log);
+  return result;
+}
+
+void QualityEstimator::Index::explain(const PreparedModel& m, const PreparedTreatment& t, const PreparedTask& y,
+                                      const Treatment& treatment, std::vector<std::string>& sources,
+                                      std::string& how) const {
+  bool same_task = false, same_treatment = false;
+  const auto* own = nearest(m, t, y, same_task, same_treatment);
+  if (own && same_treatment) {
+    sources = own->sources;
+    how = count(static_cast<std::size_t>(own->rows), "measurement") + " of this model and technique " +
+          (same_task ? "on this task" : "on other tasks") + " from " + count(sources.size(), "source");
+  } else {
+    const auto spoken = speaker(treatment);
+    sources = spoken.sources;
+    how = count(static_cast<std::size_t>(spoken.rows), "measurement") + " of " + spoken.what + " from " +
+          count(sources.size(), "source") + ", " +
+          (m.rows > 0 ? std::to_string(m.rows) + " of this model" : "none of this model");
+  }
+  if (own && !own->recorded.empty()) {
+    how += "; measured here on " + own->recorded;
+    sources.insert(sources.end(), own->sources.begin(), own->sources.end());
+    std::sort(sources.begin(), sources.end());
+    sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
+  }
+}
+
+QualityEstimator::Index::Speaker QualityEstimator::Index::speaker(const Treatment& treatment) const {
+  const auto levels = treatment_levels(treatment);
+  const auto find = [&](const char* name) -> const FittedTerm* {
+    for (auto level = levels.rbegin(); level != levels.rend(); ++level)
+      if (level->term == name)
+        if (const auto* term = model.find(level->term, level->level)) return term;
+    return nullptr;
+  };
+  const auto answer = [](const FittedTerm& term, std::string what) {
+    return Speaker{term.rows, term.sources, std::move(what)};
+  };
+  if (const auto* same = find("recipe")) return answer(*same, same->level);
+  for (const char* technique : {"technique", "pruning_technique"})
+    if (const auto* same = find(technique))
+      return answer(*same, treatment.technique + (treatment.pruned() ? "" : " at other bits"));
+  if (const auto* pattern = find("pattern")) return answer(*pattern, "other techniques with the same pattern");
+  if (const auto* bits = find("bits")) return answer(*bits, "other techniques at these bits or fewer");
+  const auto* all = find("intercept");
+  return all ? answer(*all, "other techniques") : Speaker{};
+}
+
+QualityEstimator::QualityEstimator(const Knowledge& knowledge) : index_(new Index(knowledge)) {}
+QualityEstimator::~QualityEstimator() = default;
+
+PreparedModel QualityEstimator::prepare(const Model& model) const { return index_->prepare(model); }
+
+PreparedTreatment QualityEstimator::prepare(const Variant& variant) const {
+  if (variant.technique == "none" && variant.sparsity == 0) {  // what the publisher ships, whatever its bits
+    PreparedTreatment same;
+    same.uncompressed = true;
+    return same;
+  }
+  return index_->prepare(treatment_of(variant));
+}
+
+PreparedTask QualityEstimator::prepare(const Yardstick& yardstick) const {
+  return index_->prepare(yardstick, yardstick.baseline, index_->model.is_perplexity(yardstick));
+}
+
+std::optional<QualityNumbers> QualityEstimator::numbers(const PreparedModel& model, const PreparedTreatment& treatment,
+                                                        const PreparedTask& task) const {
+  return index_->numbers(model, treatment, task, false);
 }
 
 std::optional<Retention> QualityEstimator::retention(const Model& model, const Variant& variant,
                                                      const Yardstick& yardstick) const {
-  if (variant.technique == "none" && variant.sparsity == 0)
-    return Retention{{1, 0, 30}, Basis::measured, 0, {}, "not compressed"};
-  return index_->retention(model, treatment_of(variant), yardstick);
+  const auto t = prepare(variant);
+  if (t.uncompressed) return Retention{{1, 0, 30}, Basis::measured, 0, {}, "not compressed"};
+  const auto m = prepare(model);
+  const auto y = prepare(yardstick);
+  const auto answer = numbers(m, t, y);
+  if (!answer) return std::nullopt;
+  Retention result{answer->distribution, answer->basis, answer->rows, {}, ""};
+  index_->explain(m, t, y, treatment_of(variant), result.sources, result.how);
+  return result;
 }
 
 std::optional<Prediction> QualityEstimator::predict(const QualityCase& question) const {
-  const auto kept = index_->retention(question.model, question.treatment, question.yardstick);
-  if (!kept) return std::nullopt;
-  auto distribution = kept->recovery;
-  if (question.measure == "perplexity") {  // recovery = baseline / value there
-    const double ratio = std::max(distribution.mean, 1e-6);
-    distribution = {-std::log(ratio), distribution.sd / ratio, distribution.df};
-  }
-  return Prediction{distribution, kept->basis, kept->rows, kept->sources, kept->how};
+  const bool perplexity = question.measure == "perplexity";
+  const auto m = index_->prepare(question.model);
+  const auto t = index_->prepare(question.treatment);
+  const auto y = index_->prepare(question.yardstick, question.baseline, perplexity);
+  const auto answer = index_->numbers(m, t, y, perplexity);
+  if (!answer) return std::nullopt;
+  Prediction result{answer->distribution, answer->basis, answer->rows, {}, ""};
+  index_->explain(m, t, y, question.treatment, result.sources, result.how);
+  return result;
 }
 
 std::optional<ScoreTable> QualityEstimator::choose_table(const std::string& model, const Yardstick& yardstick) const {

@@ -1,6 +1,7 @@
 // What a compressed model keeps. Works on the change against the uncompressed model of the same table, never across
 // tables: recovery above chance for accuracies, (value - chance) / (baseline - chance); baseline / value for
-// perplexities, which speak for language modelling only. The best rows that exist decide, and the estimate says which.
+// perplexities. Measurements of the very model and treatment decide where there are any; else the model that was fitted
+// to all (quality_fit.h), and the estimate says which.
 #pragma once
 
 #include <map>
@@ -14,14 +15,16 @@
 #include "estimate/baseline.h"
 #include "estimate/distribution.h"
 #include "estimate/prediction.h"
+#include "estimate/quality_prepared.h"
 
 namespace advisor {
 
 /// What is asked: a benchmark, or when that is empty a whole family.
 struct Yardstick {
-  std::string task;    ///< canonical benchmark id or empty
-  std::string family;  ///< data/families.csv
-  double chance = 0;   ///< accuracy of guessing
+  std::string task;     ///< canonical benchmark id or empty
+  std::string family;   ///< data/families.csv
+  double chance = 0;    ///< accuracy of guessing
+  double baseline = 0;  ///< score of the uncompressed model where it is known; the lower, the more is lost
 };
 
 struct Retention {
@@ -36,6 +39,8 @@ struct QualityCase;
 
 class QualityEstimator {
  public:
+  /// Takes fitted terms from the knowledge, or fits its rows when there are none. What is measured of a model, and what
+  /// the user recorded, is taken from the rows.
   explicit QualityEstimator(const Knowledge& knowledge);
   ~QualityEstimator();
 
@@ -44,6 +49,14 @@ class QualityEstimator {
 
   /// The same for a measured case, in the space of its `observed`.
   std::optional<Prediction> predict(const QualityCase& question) const;
+
+  /// The same arithmetic without words: what depends on one of the three alone is looked up once. Prepared parts belong
+  /// to the estimator that made them.
+  PreparedModel prepare(const Model& model) const;
+  PreparedTreatment prepare(const Variant& variant) const;
+  PreparedTask prepare(const Yardstick& yardstick) const;
+  std::optional<QualityNumbers> numbers(const PreparedModel& model, const PreparedTreatment& treatment,
+                                        const PreparedTask& task) const;
 
   /// The table that compares most models on the yardstick, one that has `model` if any has. Benchmarks of the family
   /// when the yardstick names none.

@@ -1,0 +1,169 @@
+#include "estimate/quality_model.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "estimate/quality_fit.h"
+#include "estimate/quality_link.h"
+
+namespace advisor {
+
+namespace {
+
+double variance_of(const std::string& term) {
+  const auto prior = level_prior(term);
+  return prior.sd * prior.sd;
+}
+
+/// Gauss-Hermite rule of five points for a standard normal variable (Abramowitz and Stegun, table 25.10, rescaled).
+struct Node {
+  double x, weight;
+};
+constexpr Node inner{1.3556261799742658, 0.2220759220056126}, outer{2.8569700138728056, 0.0112574113277207};
+
+/// Tails of a new source's rows: with a single source behind a technique nobody knows how far another one lies.
+double freedom(std::int64_t sources) { return sources > 1 ? 4 : 3; }
+
+}  // namespace
+
+QualityModel::QualityModel(std::vector<FittedTerm> terms) : terms_(std::move(terms)) {
+  for (const auto& term : terms_) index_[{term.term, term.level}] = &term;
+  source_variance_ = variance_of("source") + variance_of("source_technique");
+}
+
+const FittedTerm* QualityModel::find(const std::string& term, const std::string& level) const {
+  const auto found = index_.find({term, level});
+  return found == index_.end() ? nullptr : found->second;
+}
+
+TermSum QualityModel::sum(const Levels& levels) const {
+  TermSum total;
+  for (const auto& level : levels) {
+    const auto* term = find(level.term, level.level);
+    const auto prior = level_prior(level.term);
+    const double mean = term ? term->value : prior.mean, sd = term ? term->sd : prior.sd;
+    total.mean += level.value * mean;
+    total.variance += level.value * level.value * sd * sd;
+  }
+  return total;
+}
+
+PreparedModel QualityModel::model(const Model& model) const {
+  PreparedModel result;
+  for (const bool pruned : {false, true}) result.sum[pruned] = sum(model_levels(model, pruned));
+  if (model.params.value_or(0) <= 0)  // a size that nobody states: from 1 to 50 billion, two sd either way
+    for (auto& part : result.sum) part.variance += std::pow(level_prior("size").sd * 2, 2);
+  result.low = sum({{"model_low", model.id}});
+  if (const auto* own = find("model", model.id)) result.rows = own->rows;
+  return result;
+}
+
+TermSum QualityModel::raw(const Treatment& t) const { return sum(treatment_levels(t)); }
+
+PreparedTreatment QualityModel::treatment(const Treatment& t) const {
+  PreparedTreatment result;
+  result.pruned = t.pruned();
+  result.uncompressed = !t.pruned() && t.weight_bits >= 16 && t.activation_bits >= 16;
+  result.low = bits_below_four(t);
+  result.known = true;
+  for (const auto& level : treatment_levels(t)) {
+    const auto* term = find(level.term, level.level);
+    // A technique that nobody measured may be judged by others at the same bits; a number format, a pattern or bits
+    // below all that was measured may not.
+    if (level.term == "activation" || level.term == "pattern" || level.term == "bits" || level.term == "intercept")
+      result.known &= term != nullptr;
+    if (!term) continue;
+    if (level.term == "technique" || level.term == "pruning_technique") {
+      result.sources = static_cast<std::int64_t>(term->sources.size());
+      result.technique_rows = term->rows;
+    }
+    if (level.term == "recipe") result.rows = term->rows;
+    if (level.term == "intercept" || level.term == "bits" || level.term == "pattern") result.kind_rows = term->rows;
+  }
+  if (result.pruned) result.rows = result.technique_rows;
+  result.sum = raw(t);
+  // More bits of the same technique never lose more, whatever their own few rows say.
+  if (!t.pruned() && t.activation_bits >= 16)
+    for (const double bits : {3.0, 4.0, 5.0, 6.0, 8.0}) {
+      Treatment more = t;
+      more.weight_bits = bits, more.bits_per_weight = bits + (t.bits_per_weight - t.weight_bits);
+      if (value_bits(more) > value_bits(t)) result.sum.mean = std::max(result.sum.mean, raw(more).mean);
+    }
+  for (auto& level : perplexity_levels("", t))
+    if (level.term != "task") result.perplexity += sum({level});
+  return result;
+}
+
+double QualityModel::typical_headroom(const Yardstick& y) const {
+  for (const auto& level : {"task " + y.task, "family " + y.family, std::string("all")})
+    if (const auto* term = find("headroom_of", level)) return term->value;
+  return 0;
+}
+
+double QualityModel::noise_of(const Yardstick& y) const {
+  for (const auto& level : {"task " + y.task, "family " + y.family})
+    if (const auto* term = find("noise", level)) return term->value;
+  double largest = 0.01;  // nothing is known of the family: as noisy as any
+  for (const auto& term : terms_)
+    if (term.term == "noise" && term.level.starts_with("family")) largest = std::max(largest, term.value);
+  return largest;
+}
+
+bool QualityModel::is_perplexity(const Yardstick& y) const {
+  if (y.task.empty()) return y.family == "language_modelling";
+  return !find("task", y.task) && find("task", "perplexity of " + y.task);
+}
+
+PreparedTask QualityModel::task(const Yardstick& y, double baseline, bool perplexity) const {
+  PreparedTask result;
+  result.perplexity = perplexity;
+  if (perplexity) {
+    const TermSum same = sum({{"task", "perplexity of " + y.task}});
+    result.sum[0] = result.sum[1] = same;
+    result.noise = perplexity_noise;
+    result.known = find("measured", "perplexity") && find("measured", "perplexity")->rows > 0;
+    return result;
+  }
+  const double above = baseline > 0 ? headroom(baseline, y.chance) : typical_headroom(y);
+  for (const bool pruned : {false, true}) result.sum[pruned] = sum(task_levels(y, pruned, above));
+  const double head = 0.5 * std::exp(above);
+  if (guess_is_fitted(y))
+    result.guessed = sum({{"guess_family", y.family}, {"guess_task", y.task}}).mean / (head + y.chance);
+  result.noise = std::hypot(rounding, noise_of(y) / head);
+  if (y.task.empty() || !find("task", y.task))  // which task of the family is not known
+    for (auto& part : result.sum) part.variance += y.task.empty() ? variance_of("task") + variance_of("task_kind") : 0;
+  const auto* measured = find("measured", "accuracy");
+  result.known = measured && measured->rows > 0;
+  return result;
+}
+
+TermSum QualityModel::log_damage(const PreparedModel& m, const PreparedTreatment& t, const PreparedTask& y) const {
+  TermSum eta = t.sum;
+  eta += m.sum[t.pruned];
+  eta += y.sum[t.pruned];
+  eta.mean += t.low * m.low.mean, eta.variance += t.low * t.low * m.low.variance;
+  if (y.perplexity) eta += t.perplexity;
+  eta.variance += cell_variance;
+  return eta;
+}
+
+Distribution QualityModel::outcome(const TermSum& eta, const PreparedTask& y, std::int64_t sources, bool as_log) const {
+  const double spread = std::sqrt(eta.variance + source_variance_ + row_variance);
+  const double middle = std::exp(std::clamp(eta.mean, least_log_damage, greatest_log_damage));
+  const double share = std::clamp(y.guessed, 0.0, 0.95);
+  const auto value = [&](double damage) { return as_log ? damage : share + (1 - share) * std::exp(-damage); };
+  const double centre = value(middle);
+  double variance = y.noise * y.noise;
+  for (const auto& node : {inner, outer}) {
+    const double factor = std::exp(spread * node.x);
+    for (const double damage : {middle * factor, middle / factor}) {
+      const double difference = value(damage) - centre;
+      variance += node.weight * difference * difference;
+    }
+  }
+  return {centre, std::sqrt(variance), freedom(sources)};
+}
+
+}  // namespace advisor
