@@ -19,8 +19,8 @@ struct Command {
   int (*run)(const std::vector<std::string>& args, const Command& self);
 };
 
-extern const Command recommend_command, compress_command, evaluate_command, catalog_command, probe_command,
-    backtest_command, record_command;
+extern const Command estimate_command, recommend_command, compress_command, evaluate_command, catalog_command,
+    probe_command, backtest_command, record_command;
 
 /// Parses `args`; prints help and returns false for --help. Every command has --help, --json, --data and --local.
 /// Throws Error{invalid_argument} with suggestions for unknown options.

@@ -12,9 +12,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::array commands = {&recommend_command, &compress_command, &evaluate_command,
-                                 &catalog_command,   &probe_command,    &backtest_command,
-                                 &record_command};
+constexpr std::array commands = {&recommend_command, &estimate_command, &compress_command, &evaluate_command,
+                                 &catalog_command,   &probe_command,    &backtest_command, &record_command};
 
 void print_help(std::ostream& out) {
   out << "advisor " << version() << ": compress, switch or keep a language model, on evidence\n\n"
@@ -87,7 +86,9 @@ bool parse_options(const Command& command, const std::vector<std::string>& args,
 }
 
 Advisor open_advisor(const po::variables_map& values) {
-  const auto text = [&](const char* option) { return values.count(option) != 0 ? values[option].as<std::string>() : ""; };
+  const auto text = [&](const char* option) {
+    return values.count(option) != 0 ? values[option].as<std::string>() : "";
+  };
   return Advisor(text("data"), text("local"));
 }
 

@@ -50,6 +50,7 @@ const Knowledge& Advisor::knowledge() const {
     if (!state->local.empty()) append_local(knowledge, state->local);
     knowledge.rules = load_rules(folder / "rules");
     state->knowledge = std::move(knowledge);
+    state->is_loaded = true;
   });
   return state_->knowledge;
 }

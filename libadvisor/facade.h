@@ -9,6 +9,7 @@
 
 #include "compress/job.h"
 #include "core/knowledge.h"
+#include "core/point.h"
 #include "core/profile.h"
 #include "core/recommendation.h"
 #include "estimate/backtest_score.h"
@@ -44,6 +45,10 @@ class Advisor {
   /// then decides. Unknown ids are not_found with suggestions.
   Recommendation recommend(const Profile& profile) const;
 
+  /// Quality, memory, speed and cost of one point, each with interval and sources. Names are resolved and defaults
+  /// filled in; unknown ids are not_found with suggestions, a scheme that cannot be read is invalid_argument.
+  PointEstimate estimate(const PointRequest& request) const;
+
   /// What compress() would do, engines that read each output included.
   CompressPlan plan(const CompressRequest& request) const;
   CompressReport compress(const CompressRequest& request, const ProgressFn& progress = {}) const;
@@ -65,6 +70,8 @@ class Advisor {
 
  private:
   struct State;
+  std::shared_ptr<const Knowledge> knowledge_of(const std::string& model, const std::string& hardware,
+                                                bool folder) const;
   std::shared_ptr<State> state_;
 };
 

@@ -2,6 +2,7 @@
 // means, what day it is. Used by the facade*.cpp files only.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <mutex>
 #include <string>
@@ -15,6 +16,7 @@ namespace advisor {
 struct Advisor::State {
   std::filesystem::path data_dir, local;
   std::once_flag loaded;
+  std::atomic<bool> is_loaded = false;
   Knowledge knowledge;
 };
 

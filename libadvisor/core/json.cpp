@@ -38,6 +38,19 @@ Json estimate_json(const Estimate& estimate) {
           {"sources", estimate.sources}};
 }
 
+Json named_json(const NamedEstimate& named) {
+  Json json = {{"name", named.name}, {"task", text_or_null(named.task)}, {"unit", named.unit}};
+  if (named.estimate) {
+    json.update(estimate_json(*named.estimate));
+    json["sd"] = named.estimate->sd;
+    json["how"] = text_or_null(named.how);
+  } else {
+    json["mean"] = nullptr;
+    json["missing"] = named.missing;
+  }
+  return json;
+}
+
 Json estimate_or_empty(const std::optional<Estimate>& estimate) {
   return estimate ? estimate_json(*estimate) : Json::object();
 }
@@ -266,6 +279,33 @@ std::string to_json(const Recommendation& answer, int indent) {
                        {"rules", answer.knowledge_rules},
                        {"measurements", answer.knowledge_measurements}}}};
   return dump(json, indent);
+}
+
+std::string to_json(const PointEstimate& answer, int indent) {
+  const Variant& variant = answer.request.variant;
+  const auto& workload = answer.request.profile.workload;
+  Json estimates = Json::array();
+  for (const NamedEstimate& named : answer.estimates) estimates.push_back(named_json(named));
+  return dump({{"schema", "advisor.estimate/1"},
+               {"model", variant.model},
+               {"technique", variant.technique},
+               {"scheme", variant.scheme},
+               {"sparsity", variant.sparsity},
+               {"pattern", text_or_null(variant.pattern)},
+               {"kv", variant.kv},
+               {"format", variant.format},
+               {"engine", variant.engine},
+               {"hardware", text_or_null(answer.hardware.device.id)},
+               {"count", answer.hardware.count},
+               {"context", workload.context},
+               {"input_tokens", workload.input_tokens},
+               {"output_tokens", workload.output_tokens},
+               {"concurrency", workload.concurrency},
+               {"defaults", answer.defaults},
+               {"estimates", estimates},
+               {"warnings", answer.warnings},
+               {"knowledge", {{"digest", answer.knowledge_digest}}}},
+              indent);
 }
 
 std::string to_json(const Hardware& hardware, int indent) { return dump(hardware_json(hardware), indent); }

@@ -7,6 +7,7 @@
 #include "core/catalog.h"
 #include "core/document.h"
 #include "core/hardware.h"
+#include "core/point.h"
 #include "core/profile.h"
 #include "core/recommendation.h"
 
@@ -14,6 +15,8 @@ namespace advisor {
 
 /// schema "advisor.recommendation/1", see interfaces in docs/. `indent` < 0 = one line.
 std::string to_json(const Recommendation& recommendation, int indent = 2);
+/// schema "advisor.estimate/1": one entry per quantity, with mean null and what is missing where nothing is known.
+std::string to_json(const PointEstimate& estimate, int indent = 2);
 std::string to_json(const Hardware& hardware, int indent = 2);  ///< unknown rates are null
 std::string to_json(const Probe& probe, int indent = 2);        ///< schema "advisor.probe/1"
 std::string to_json(const Model& model, int indent = 2);        ///< unknown facts are null

@@ -37,7 +37,7 @@ Toolbox::Toolbox(const Knowledge& snapshot)
   for (const auto& task : snapshot.tasks) tasks[task.id] = &task;
 }
 
-const EngineSupport* Toolbox::support(const Variant& variant, const Device& device) const {
+const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const Device& device) {
   // Several lines may speak (kernels, versions): one that runs it is enough; then by source, so no order matters.
   const EngineSupport* best = nullptr;
   for (const auto& row : knowledge.engine_support) {

@@ -17,6 +17,9 @@
 
 namespace advisor {
 
+/// What the engine matrix says about (engine, format, scheme family, generation); nullptr: nothing.
+const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const Device& device);
+
 struct Toolbox {
   explicit Toolbox(const Knowledge& snapshot);
   const Knowledge& knowledge;
@@ -26,8 +29,9 @@ struct Toolbox {
   RuleSet rules;
   std::map<std::string, const Technique*> techniques;
   std::map<std::string, const Task*> tasks;
-  /// (engine, format, scheme family, generation) -> what the matrix says
-  const EngineSupport* support(const Variant& variant, const Device& device) const;
+  const EngineSupport* support(const Variant& variant, const Device& device) const {
+    return find_support(knowledge, variant, device);
+  }
 };
 
 /// Models to switch to that are looked at per doubling of size, best scores first.
