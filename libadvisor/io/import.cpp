@@ -95,6 +95,7 @@ namespace {
 
 using imports::Json;
 constexpr std::uintmax_t largest_file = std::uintmax_t{256} << 20;
+constexpr std::size_t largest_json = std::size_t{16} << 20;  // of core/json.h
 
 constexpr const char* known_kinds =
     "known are: results_*.json of lm-evaluation-harness, llama-bench (-o json, jsonl, csv or md), what "
@@ -126,6 +127,11 @@ void refuse_non_finite(std::string_view text, const std::string& name) {
 }
 
 Json parse(std::string_view text, const std::string& where) {
+  if (text.size() > largest_json) {
+    throw Error(ErrorCode::unsupported, where +
+                                            ": more than 16 MiB of JSON; save the results without the single "
+                                            "requests or samples (vllm bench serve without --save-detailed)");
+  }
   try {
     return {parse_json(text, where), where};
   } catch (const Error&) {

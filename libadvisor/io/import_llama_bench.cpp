@@ -63,7 +63,24 @@ ToolRun& run_for(ToolRun&& run, ImportedFile& file) {
   return same != file.runs.end() ? *same : file.runs.emplace_back(std::move(run));
 }
 
+/// Why a test has no place among our rows, which know one device, one format and a 16-bit cache; empty when it has.
+std::string misfit(const Field& field) {
+  for (const char* cache : {"type_k", "type_v"}) {
+    const std::string type = field(cache);
+    if (!type.empty() && type != "f16" && type != "bf16" && type != "f32") return "its KV cache is " + type;
+  }
+  if (const std::string moe = field("n_cpu_moe"); !moe.empty() && moe != "0") return "experts of layers are on the CPU";
+  if (const std::string moved = field("tensor_buft_overrides"); !moved.empty() && moved != "none") {
+    return "tensors were moved between devices: " + moved;
+  }
+  return "";
+}
+
 void add_record(const Field& field, std::size_t repetitions, const std::string& where, ImportedFile& file) {
+  if (const std::string why = misfit(field); !why.empty()) {
+    file.notes.push_back("a test of " + field("model_type") + " is left out: " + why);
+    return;
+  }
   ToolRun run;
   run.tool = "llama-bench";
   run.tool_version = "b" + field("build_number") + " (" + field("build_commit") + ")";
@@ -79,6 +96,11 @@ void add_record(const Field& field, std::size_t repetitions, const std::string& 
   set_hardware(gpu ? field("gpu_info") : field("cpu_info"), run);
   run.parallelism =
       gpu ? (run.hardware_count > 1 ? field("split_mode") + "-split" : "") : field("n_threads") + " threads";
+  if (const auto offloaded = number_in(layers, where); gpu && offloaded && *offloaded > 0 && *offloaded < 99) {
+    file.notes.push_back("-ngl " + layers +
+                         ": if the model has more layers, the rest ran on the CPU and the rows are of no "
+                         "one device");
+  }
   const auto prompt = whole(field("n_prompt"), where + ": n_prompt");
   const auto generated = whole(field("n_gen"), where + ": n_gen");
   const auto depth = whole(field("n_depth"), where + ": n_depth");

@@ -25,10 +25,14 @@ class Matcher {
       for (const ImportedFile& file : *list) {
         for (const MadeCheckpoint& made : file.made) made_.push_back(&made);
         for (const std::string& note : file.notes) add_note(file.name + ": " + note);
-        out_.files.push_back({file.name, file.kind, file.digest});
+        out_.files.push_back({file.name, file.kind, file.digest, true});
       }
     }
-    const bool several = files.size() > 1;
+    // Options describe the compressed runs. Among several files and without --baseline, those that say nothing of
+    // compression are what the others are compared with.
+    const auto with_runs =
+        std::count_if(files.begin(), files.end(), [](const ImportedFile& f) { return !f.runs.empty(); });
+    const bool several = with_runs > 1 && baselines.empty();
     std::vector<Placed> placed;
     for (const ImportedFile& file : files) {
       for (const ToolRun& run : file.runs) placed.push_back(place(run, file, false, several));
@@ -43,6 +47,7 @@ class Matcher {
       if (!run.uncompressed()) add_quality(run);
       add_speed(run);
     }
+    for (const Placed& run : placed) mark_as_measured(run, out_.quality.empty());
     out_.note = options_.note;
     require_rows(files);
     return std::move(out_);
@@ -51,6 +56,13 @@ class Matcher {
  private:
   void add_note(const std::string& note) {
     if (std::find(out_.notes.begin(), out_.notes.end(), note) == out_.notes.end()) out_.notes.push_back(note);
+  }
+  /// A file that brings rows of its own. An uncompressed run does when there is nothing that it is the baseline of.
+  void mark_as_measured(const Placed& placed, bool nothing_compared) {
+    if (placed.uncompressed() && placed.run->speed.empty() && !nothing_compared) return;
+    for (Recording::File& file : out_.files) {
+      if (file.name == placed.file->name) file.reference = false;
+    }
   }
   void add_matched(const std::string& why) {
     if (std::find(out_.matched.begin(), out_.matched.end(), why) == out_.matched.end()) out_.matched.push_back(why);
@@ -121,7 +133,7 @@ class Matcher {
                                                      said.technique + " " + said.scheme + ")");
       }
       placed.weights.technique = "none";
-    } else if (!(several && plain && file.made.empty()) || run.tool == "table") {
+    } else if (!(several && plain) || run.tool == "table") {
       if (!options_.technique.empty()) placed.weights.technique = options_.technique;
       if (!options_.scheme.empty()) placed.weights.scheme = options_.scheme;
       if (!options_.format.empty()) placed.weights.format = options_.format;

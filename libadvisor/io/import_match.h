@@ -44,6 +44,7 @@ struct RecordedScore {
 struct Recording {
   struct File {
     std::string name, kind, digest;
+    bool reference = false;  ///< only compared with, or says what weights are: may be given again; not stored
   };
   std::int64_t id = 0;  ///< 0 until stored
   std::string date;     ///< YYYY-MM-DD

@@ -150,6 +150,7 @@ ModelMatch accept(const std::string& published, const std::string& name, const N
   }
   ModelMatch match;
   match.model = known.model;
+  match.name = name;
   match.params = names.params.at(known.model);
   match.finetune = known.relation == "finetune";
   if (const auto checkpoint = names.checkpoints.find(name); checkpoint != names.checkpoints.end()) {

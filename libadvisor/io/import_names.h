@@ -48,6 +48,7 @@ struct ModelMatch {
   std::string model;  ///< catalog id, or the name itself for a model that is in no catalog
   std::optional<double> params;
   WeightState weights;    ///< as far as the name says
+  std::string name;       ///< the known name that was recognised
   bool finetune = false;  ///< geometry of `model`, other weights: speeds join, quality does not
   std::string why;
 };

@@ -15,7 +15,7 @@ struct Placed {
   WeightState weights;
   bool uncompressed() const { return weights.technique == "none"; }
   /// Other weights on a known geometry keep their own name where quality is concerned.
-  const std::string& quality_model() const { return model.finetune ? run->model : model.model; }
+  const std::string& quality_model() const { return model.finetune ? model.name : model.model; }
 };
 
 struct PlacedTask {

@@ -190,7 +190,7 @@ std::vector<Recording> read_recordings(const Sqlite& database) {
     const std::string id = std::to_string(recording.id);
     Statement files = database.prepare("SELECT name, kind, digest FROM files WHERE recording = ? ORDER BY rowid");
     files.bind(1, recording.id);
-    while (files.step()) recording.files.push_back({files.text(0), files.text(1), files.text(2)});
+    while (files.step()) recording.files.push_back({files.text(0), files.text(1), files.text(2), false});
     recording.quality = read_rows<RecordedQuality>(database, "recording", id);
     recording.speed = read_rows<RecordedSpeed>(database, "recording", id);
     recording.scores = read_rows<RecordedScore>(database, "recording", id);
@@ -252,8 +252,9 @@ void keep_new(const Sqlite* database, Recording& recording) {
     }
     recording.scores.erase(known, recording.scores.end());
   }
-  if (database != nullptr && !compared) {
+  if (database != nullptr) {
     for (const Recording::File& file : recording.files) {
+      if (file.reference) continue;
       if (const auto owner = owner_of(*database, "files", "digest", file.digest)) {
         throw Error(ErrorCode::invalid_argument, file.name + ": already recorded, as " + describe(*database, *owner) +
                                                      "; nothing was stored ('advisor record --undo " +

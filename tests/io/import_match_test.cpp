@@ -204,6 +204,41 @@ TEST(Match, OwnReportsByOptions) {
   EXPECT_EQ(row_of(r, "intent").row.family, "reading");
 }
 
+TEST(Match, OptionsDescribeEveryFileWhenTheBaselineIsNamed) {
+  RecordOptions options;
+  options.technique = "fp8";
+  options.scheme = "W8A8-fp8";
+  std::vector<ImportedFile> base = read({"lm_eval_llama.json"}),
+                            runs = read({"lm_eval_llama.json", "lm_eval_llama.json"});
+  for (ToolQuality& q : runs[1].runs[0].quality) q.value *= 0.999;
+  const Recording r = match_results(runs, base, options, names(), {});
+  EXPECT_EQ(r.quality.size(), 12u);
+  for (const RecordedQuality& q : r.quality) EXPECT_EQ(q.row.technique, "fp8");
+}
+
+TEST(Match, FilesThatAreOnlyComparedWithAreReferences) {
+  const Recording together = match({"lm_eval_llama.json", "lm_eval_llama_w4a16.json"});
+  EXPECT_TRUE(together.files.at(0).reference);
+  EXPECT_FALSE(together.files.at(1).reference);
+  EXPECT_FALSE(match({"lm_eval_llama.json"}).files.at(0).reference);  // a score of its own
+  const Recording made = match({"lm_eval_tiny.json", "lm_eval_tiny_w4a16.json", "advisor_report.json"}, tiny());
+  EXPECT_TRUE(made.files.at(2).reference);
+}
+
+TEST(Match, FinetuneKeepsItsNameForQuality) {
+  std::string finetune, base;
+  for (const auto& [name, known] : names().models) {
+    if (known.relation == "finetune") finetune = name, base = known.model;
+  }
+  ASSERT_FALSE(finetune.empty());
+  RecordOptions options;
+  options.model = finetune;
+  const Recording r = match({"lm_eval_llama.json"}, options);
+  EXPECT_EQ(r.scores.at(0).row.model, finetune);
+  options.hardware = "nvidia-rtx-4090-24gb";
+  EXPECT_EQ(match({"vllm_serve.json"}, options).speed.at(0).row.model, base);
+}
+
 TEST(Match, ModelOfYourOwnNeedsItsSize) {
   RecordOptions options = tiny();
   options.params.reset();

@@ -161,6 +161,24 @@ TEST(Import, LlamaBenchNamesTheGpuItUsed) {
   EXPECT_EQ(read_results(text, "x").runs[0].hardware, "AMD EPYC 7763 64-Core Processor");
 }
 
+TEST(Import, LlamaBenchLeavesOutWhatHasNoPlace) {
+  for (const auto& [from, to] :
+       {std::pair{"\"type_v\": \"f16\"", "\"type_v\": \"q8_0\""}, std::pair{"\"n_cpu_moe\": 0", "\"n_cpu_moe\": 8"},
+        std::pair{"\"tensor_buft_overrides\": \"none\"", "\"tensor_buft_overrides\": \"exps=CPU\""}}) {
+    std::string text = sample("llama_bench.json");
+    ASSERT_NE(text.find(from), std::string::npos) << from;
+    text.replace(text.find(from), std::string(from).size(), to);
+    const ImportedFile file = read_results(text, "x");
+    EXPECT_EQ(file.runs[0].speed.size(), 1u) << to;  // the first of two
+    EXPECT_THAT(file.notes, testing::Contains(HasSubstr("a test of llama")));
+  }
+}
+
+TEST(Import, RefusesMoreJsonThanResultsHave) {
+  expect_refused("{\"a\": \"" + std::string(17u << 20, 'x') + "\"}", ErrorCode::unsupported,
+                 {"16 MiB", "--save-detailed"});
+}
+
 TEST(Import, LlamaPerplexity) {
   const ToolRun run = read("llama_perplexity.txt").runs.at(0);
   ASSERT_EQ(run.quality.size(), 1u);

@@ -176,6 +176,7 @@ TEST_F(LocalDatabaseTest, DuplicatesAreRefusedAndNothingIsStored) {
   expect_refused(database, partly, "recording 1 of 2026-11-23 (results.json)");
   database.store(speeds("m/b", 150, "d3"));
   expect_refused(database, speeds("m/c", 150, "d3"), "bench.json: already recorded");  // the same file
+  expect_refused(database, recording(0.5), "results.json: already recorded");          // with other options
   Recording twice = recording(0.6, "d4");
   twice.quality.push_back(twice.quality[0]);
   expect_refused(database, twice, "the same measurement twice");
@@ -185,7 +186,9 @@ TEST_F(LocalDatabaseTest, DuplicatesAreRefusedAndNothingIsStored) {
 TEST_F(LocalDatabaseTest, KnownBaselineIsNotStoredAgain) {
   LocalDatabase database(path());
   database.store(recording(0.68));
-  const Recording second = database.store(recording(0.66, "d1"));
+  Recording other = recording(0.66, "d2");
+  other.files.push_back({"base.json", "lm-evaluation-harness results", "d0", true});  // known, and only compared with
+  const Recording second = database.store(other);
   EXPECT_EQ(second.quality.size(), 1u);
   EXPECT_TRUE(second.scores.empty());
   EXPECT_THAT(second.notes, testing::Contains(HasSubstr("recorded already")));
