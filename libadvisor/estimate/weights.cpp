@@ -14,10 +14,14 @@ bool is_quantized(Role role) {
          role != Role::vector;
 }
 
+bool is_quantized(const TensorGroup& group, const WeightFormat& format) {
+  return is_quantized(group.role) && (group.routed || !format.routed_only);
+}
+
 /// compressed-tensors, GPTQ, AutoAWQ, ModelOpt: a matrix of codes, its scales and zero points, and small change.
 double folder_bytes(const TensorGroup& group, const WeightFormat& format) {
   const double dense = std::max(16.0, format.bits >= 16 ? format.bits : 16.0) / 8;
-  if (!is_quantized(group.role) || format.bits >= 16) {
+  if (!is_quantized(group, format) || format.bits >= 16) {
     const double kept = is_quantized(group.role) ? format.kept : 1;
     return group.elements() * dense * kept;
   }
@@ -103,6 +107,13 @@ WeightFormat weight_format(const Variant& variant) {
   return format;
 }
 
+WeightFormat weight_format(const Variant& variant, const Model& model) {
+  auto format = weight_format(variant);
+  format.routed_only =
+      !format.mix && model.native_dtype.starts_with("mxfp4") && format.bits == 4 && variant.scheme.ends_with("mxfp4");
+  return format;
+}
+
 WeightBytes weight_bytes(const Layout& layout, const WeightFormat& format) {
   WeightBytes bytes;
   for (const auto& group : layout.groups) {
@@ -120,7 +131,7 @@ WeightBytes weight_bytes(const Layout& layout, const WeightFormat& format) {
 std::optional<WeightEstimate> estimate_weights(const Model& model, const Variant& variant) {
   const auto layout = layout_of(model);
   if (!layout) return std::nullopt;
-  const auto format = weight_format(variant);
+  const auto format = weight_format(variant, model);
   const auto bytes = weight_bytes(*layout, format);
   WeightEstimate estimate;
   estimate.basis = layout->basis;

@@ -37,9 +37,12 @@ struct WeightFormat {
   double input_bytes = 0;      ///< per input column: GPTQ's group index
   double kept = 1;             ///< share of the values that structured pruning leaves
   bool two_four = false;       ///< 2:4 compressed: half of the values, two bits of position each
+  bool routed_only = false;    ///< the experts alone are quantized
 };
 /// Throws invalid_argument for a scheme that nobody can read.
 WeightFormat weight_format(const Variant& variant);
+/// The same for a variant of `model`: weights published in mxfp4 are the experts' only.
+WeightFormat weight_format(const Variant& variant, const Model& model);
 
 struct WeightBytes {
   double stored = 0;

@@ -98,6 +98,21 @@ TEST(Weights, PublishedSizesOfPublishedCheckpoints) {
       67.72, 0.1);
 }
 
+TEST(Weights, NativeMxfp4IsOfTheExpertsOnly) {
+  Model m;  // gpt-oss-20b; its card says 12.8 GiB, and 60.8 for the 120b
+  m.architecture = "gpt_oss", m.native_dtype = "mxfp4", m.tie_embeddings = false;
+  m.layers = 24, m.hidden = 2880, m.intermediate = 2880, m.heads = 64, m.kv_heads = 8, m.head_dim = 64;
+  m.vocab = 201088, m.experts = 32, m.experts_used = 4, m.moe_intermediate = 2880;
+  constexpr double gib = 1024.0 * 1024 * 1024;
+  const auto native = as(m, "none", "W4A16-mxfp4", "safetensors", "vllm");
+  EXPECT_NEAR(estimate_weights(m, native)->bytes / gib, 12.8, 0.06);
+  m.layers = 36, m.experts = 128;
+  EXPECT_NEAR(estimate_weights(m, native)->bytes / gib, 60.8, 0.2);
+  // ggml-org/gpt-oss-20b-GGUF: 12.1 GB; matrices outside the experts at 8 bits.
+  m.layers = 24, m.experts = 32;
+  EXPECT_NEAR(estimate_weights(m, as(m, "none", "MXFP4", "gguf", "llama.cpp"))->bytes / 1e9, 12.1, 0.06);
+}
+
 TEST(Weights, WithoutShapesThePublishedAverageIsTaken) {
   Model m;
   m.params = 8e9;
