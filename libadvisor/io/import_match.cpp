@@ -1,6 +1,7 @@
 #include "io/import_match.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "core/error.h"
@@ -97,14 +98,18 @@ class Matcher {
     return match;
   }
 
-  const MadeCheckpoint* made_as(const std::string& folder) const {
-    const auto plain = [](std::string path) {
-      while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-      while (path.starts_with("./")) path.erase(0, 2);
-      return path;
+  /// The output of a compression report that a run names: by its folder, absolute or not, or by a file in it.
+  const MadeCheckpoint* made_as(const std::string& named) const {
+    const auto plain = [](const std::string& path) {
+      return (std::filesystem::path(path) / "").lexically_normal().string();
     };
+    const auto ends_alike = [](const std::string& a, const std::string& b) {
+      return a == b || a.ends_with("/" + b) || b.ends_with("/" + a);
+    };
+    const std::string folder = plain(named), parent = plain(std::filesystem::path(named).parent_path().string());
     for (const MadeCheckpoint* made : made_) {
-      if (plain(made->folder) == plain(folder)) return made;
+      const std::string output = plain(made->folder);
+      if (ends_alike(output, folder) || (named.ends_with(".gguf") && ends_alike(output, parent))) return made;
     }
     return nullptr;
   }
@@ -125,7 +130,8 @@ class Matcher {
                   made->weights.scheme);
     }
     take(placed.model.weights);
-    const bool plain = said.technique == "none" || (said.technique.empty() && said.scheme.empty());
+    const bool unsaid = said.technique.empty() && said.scheme.empty();
+    const bool plain = said.technique == "none" || (unsaid && (said.format.empty() || said.format == "safetensors"));
     placed.weights = said;
     if (baseline) {
       if (!plain) {

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/variant.h"
+#include "io/database.h"
 
 namespace advisor::imports {
 namespace {
@@ -90,6 +91,7 @@ RecordedQuality quality_row(const Placed& placed, const ToolQuality& q, const Pl
     if (info.grid == "nvfp4" || info.grid == "mxfp4" || info.grid == "fp8") row.format = upper(row.scheme);
     if (info.grid == "nvfp4" || info.grid == "mxfp4") row.format = upper(info.grid);
   }
+  if (run.tool == "table") row.scheme = scheme_of(row);
   row.pattern = run.pattern;
   row.sparsity = run.sparsity.value_or(0);
   row.sparsity_of = run.sparsity_of;

@@ -192,6 +192,40 @@ TEST(Match, OwnModelWithTheReportOfItsCompression) {
   EXPECT_THAT(r.matched, Contains(HasSubstr("compression report")));
 }
 
+TEST(Match, ReportsAreFoundByFolderOrFile) {
+  for (const auto& [folder, measured] :
+       {std::pair{"out/w4", "/home/me/out/w4/"}, std::pair{"/home/me/out/w4", "./out/w4"},
+        std::pair{"out/w4", "/home/me/out/w4/model.gguf"}}) {
+    SCOPED_TRACE(measured);
+    std::vector<ImportedFile> files =
+        read({"advisor_evaluation.json", "advisor_evaluation_w4a16.json", "advisor_report.json"});
+    files[1].runs[0].model = measured;
+    files[2].made[0].folder = folder;
+    const Recording r = match_results(files, {}, tiny(), names(), {});
+    EXPECT_EQ(row_of(r, "knowledge").row.scheme, "W4A16-g32");
+  }
+}
+
+TEST(Match, CompressedFormatAmongSeveralFilesTakesTheOptions) {
+  RecordOptions options = tiny();
+  options.technique = "rtn";
+  options.scheme = "W4A16-g32";
+  const Recording r = match({"advisor_evaluation.json", "advisor_evaluation_w4a16.json"}, options);
+  EXPECT_EQ(row_of(r, "knowledge").row.technique, "rtn");
+  EXPECT_EQ(r.scores.size(), 2u);  // intent is in no vocabulary
+}
+
+TEST(Match, TablesReadAsTheShippedOnes) {
+  const std::string text =
+      "model_id,technique,format,weight_bits,activation_bits,group_size,task,metric,scale,baseline_value,value\n" +
+      llama + ",gptq,W4A16,4,16,128,mmlu,accuracy_pct,percent,68,67\n";
+  const Recording r = match_results({read_results(text, "t.csv")}, {}, {}, names(), {});
+  ASSERT_EQ(r.quality.size(), 1u);
+  EXPECT_EQ(r.quality[0].row.scheme, "W4A16-g128");
+  EXPECT_EQ(r.quality[0].row.metric, "acc");
+  EXPECT_EQ(r.quality[0].row.params, names().params.at(llama));
+}
+
 TEST(Match, OwnReportsByOptions) {
   RecordOptions options = tiny();
   options.technique = "rtn";
