@@ -140,6 +140,13 @@ std::vector<std::pair<std::string, std::int64_t>> reasons(const BacktestReport& 
   return list;
 }
 
+std::string sentence(const ErrorShare& share) {
+  const auto* kind = find_kind(share.kind);
+  return std::string(kind != nullptr ? kind->title : share.kind) + ": " + percent(share.share_of_error, 0) +
+         " % of the error in " + percent(share.share_of_rows, 1) + " % of the rows (" + std::to_string(share.rows) +
+         "), " + share.by + " " + share.value;
+}
+
 template <typename Render, typename Heading>
 std::string sections(const BacktestReport& report, const std::vector<std::string>& properties, Render render,
                      Heading heading) {
@@ -195,6 +202,9 @@ std::string backtest_text(const BacktestReport& report, const std::vector<std::s
   out += sections(report, properties, align, [](const std::string& title) { return "\n" + title + "\n"; });
   out += '\n';
   for (const char* line : explanations) out += std::string(line) + '\n';
+  const auto shares = error_shares(report);
+  if (!shares.empty()) out += "\nwhere the error is:\n";
+  for (const auto& share : shares) out += "  " + sentence(share) + '\n';
   const auto list = reasons(report);
   if (!list.empty()) out += "\nnot scored:\n";
   for (const auto& [why, rows] : list) {
@@ -210,6 +220,9 @@ std::string backtest_markdown(const BacktestReport& report, const std::vector<st
       sections(report, properties, markdown_table, [](const std::string& title) { return "\n**" + title + "**\n\n"; });
   out += '\n';
   for (const char* line : explanations) out += std::string("- ") + line + '\n';
+  const auto shares = error_shares(report);
+  if (!shares.empty()) out += "\nWhere the error is:\n\n";
+  for (const auto& share : shares) out += "- " + sentence(share) + '\n';
   const auto list = reasons(report);
   if (!list.empty()) out += "\n| not scored because | rows |\n|---|---:|\n";
   for (const auto& [why, rows] : list) out += "| " + why + " | " + std::to_string(rows) + " |\n";
@@ -238,6 +251,14 @@ std::string backtest_json(const BacktestReport& report) {
       groups.back().update(json_of(group.score));
     }
   }
+  Json& shares = json["error_shares"] = Json::array();
+  for (const auto& share : error_shares(report))
+    shares.push_back({{"kind", share.kind},
+                      {"by", share.by},
+                      {"value", share.value},
+                      {"rows", share.rows},
+                      {"share_of_rows", share.share_of_rows},
+                      {"share_of_error", share.share_of_error}});
   Json& unscored = json["not_scored"] = Json::array();
   for (const auto& [why, rows] : reasons(report)) unscored.push_back({{"reason", why}, {"rows", rows}});
   return json.dump(2);

@@ -106,8 +106,11 @@ void Chart::bar(double from, double to, double height, const std::string& colour
 
 void Chart::legend(const std::string& colour, const std::string& text) {
   const double x = left + 10, y = top + 16 + 18 * legends_++;
-  legend_ += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y - 4) + "\" r=\"4.5\" fill=\"" + colour + "\"/>\n" +
-             text_at(x + 11, y, text, "font-size=\"12\"");
+  // A veil keeps the text readable over points; 6.6 units a character are enough at this size.
+  legend_ += "<rect x=\"" + number(x - 8) + "\" y=\"" + number(y - 13) + "\" width=\"" +
+             number(26 + 6.6 * static_cast<double>(text.size())) +
+             "\" height=\"18\" fill=\"white\" fill-opacity=\"0.8\"/>\n<circle cx=\"" + number(x) + "\" cy=\"" +
+             number(y - 4) + "\" r=\"4.5\" fill=\"" + colour + "\"/>\n" + text_at(x + 11, y, text, "font-size=\"12\"");
 }
 
 std::string Chart::axes() const {

@@ -137,6 +137,33 @@ std::vector<BacktestGroup> score_by(const BacktestReport& report, const std::str
   return groups;
 }
 
+std::vector<ErrorShare> error_shares(const BacktestReport& report, std::size_t most) {
+  constexpr std::int64_t enough = 5;
+  constexpr double notable = 2;
+  std::vector<ErrorShare> all;
+  for (const auto& whole : score_kinds(report)) {
+    const auto rows = static_cast<double>(whole.score.predicted);
+    const double error = whole.score.mae * rows;
+    if (error <= 0) continue;
+    std::vector<ErrorShare> shares;
+    for (const char* property : {"task_family", "technique", "format", "engine", "hardware", "source"}) {
+      for (const auto& group : score_by(report, property)) {
+        const auto some = static_cast<double>(group.score.predicted);
+        const ErrorShare share{
+            group.kind, property, group.value, group.score.predicted, some / rows, group.score.mae * some / error};
+        if (group.kind == whole.kind && share.rows >= enough && share.share_of_error >= notable * share.share_of_rows)
+          shares.push_back(share);
+      }
+    }
+    std::stable_sort(shares.begin(), shares.end(), [](const ErrorShare& a, const ErrorShare& b) {
+      return a.share_of_error - a.share_of_rows > b.share_of_error - b.share_of_rows;
+    });
+    shares.resize(std::min(shares.size(), most));
+    all.insert(all.end(), shares.begin(), shares.end());
+  }
+  return all;
+}
+
 BacktestGroup score_overall(const BacktestReport& report) {
   for (const std::string measure : {"accuracy", "perplexity", "speed"}) {
     const auto rows = rows_where(report, [&](const BacktestRow& row) { return row.kind->measure == measure; });

@@ -44,6 +44,16 @@ const std::vector<std::string>& backtest_properties();
 /// All rows of the first measure that has any (accuracy, else perplexity, else speed), so that units do not mix.
 BacktestGroup score_overall(const BacktestReport& report);
 
+/// Rows that have more than their share of a kind's error: where a model fails.
+struct ErrorShare {
+  std::string kind, by, value;
+  std::int64_t rows = 0;
+  double share_of_rows = 0, share_of_error = 0;  ///< of the predicted rows and of the sum of their errors
+};
+/// Of each kind the groups (by family, technique, format, engine, hardware and source) of at least five rows with at
+/// least twice their share of the error, at most `most`, those first that lose most.
+std::vector<ErrorShare> error_shares(const BacktestReport& report, std::size_t most = 5);
+
 /// Error of a prediction in the unit of the kind.
 double absolute_error(const BacktestKind& kind, double predicted, double observed);
 

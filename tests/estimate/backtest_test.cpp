@@ -325,6 +325,23 @@ TEST(BacktestScores, LogScoreHoldsFarOut) {
   EXPECT_TRUE(std::isfinite(score({&row}).log_score));
 }
 
+TEST(BacktestScores, WhereTheErrorIs) {
+  BacktestReport report;
+  for (int i = 0; i < 20; ++i) {
+    report.scored.push_back(cauchy("accuracy", i < 5 ? 9 : 1, 0));
+    report.scored.back().format = i < 5 ? "W2A16" : "W4A16";
+    report.scored.back().technique = i < 4 ? "rare" : "common";
+  }
+  const auto shares = error_shares(report);
+  ASSERT_THAT(shares, SizeIs(1)) << "the rare technique has too few rows";
+  EXPECT_EQ(shares[0].by, "format");
+  EXPECT_EQ(shares[0].value, "W2A16");
+  EXPECT_EQ(shares[0].rows, 5);
+  EXPECT_DOUBLE_EQ(shares[0].share_of_rows, 0.25);
+  EXPECT_DOUBLE_EQ(shares[0].share_of_error, 45.0 / 60);
+  EXPECT_TRUE(error_shares({}).empty());
+}
+
 TEST(BacktestScores, GroupsByKindAndProperty) {
   BacktestReport report;
   report.scored = {cauchy("accuracy", 1, 0), cauchy("accuracy", 2, 0), cauchy("perplexity", 3, 0)};
