@@ -485,5 +485,6 @@ CREATE TABLE fitted_terms (
   sd REAL NOT NULL CONSTRAINT "sd is not negative" CHECK (sd >= 0),
   rows INTEGER NOT NULL CONSTRAINT "rows is not negative" CHECK (rows >= 0),
   sources TEXT NOT NULL,
+  model TEXT REFERENCES models(model_id),  -- of a level that is, or starts with, the id of one model
   PRIMARY KEY (fit, term, level)
 ) WITHOUT ROWID;

@@ -6,6 +6,7 @@
 // derive.sql adds what follows from the rows and every query of checks.sql must return nothing. The file appears by
 // rename, so a build that stops leaves the old database, or none.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -19,6 +20,7 @@
 
 #include "core/error.h"
 #include "core/suggest.h"
+#include "core/variant.h"
 #include "estimate/fits.h"
 #include "io/csv.h"
 #include "io/database.h"
@@ -262,7 +264,9 @@ void store_fits(const fs::path& path) {
   const auto terms = fit_all(load_knowledge(path));
   const Sqlite database = Sqlite::open(path);
   database.execute("BEGIN");
-  Statement insert = database.prepare("INSERT INTO fitted_terms VALUES (?, ?, ?, ?, ?, ?, ?)");
+  Statement insert = database.prepare(
+      "INSERT INTO fitted_terms VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT model_id FROM models WHERE model_id = "
+      "substr(?3, 1, instr(?3 || '|', '|') - 1)))");
   const auto rounded = [](double value) {
     char text[32];
     std::snprintf(text, sizeof text, "%.12g", value);
@@ -325,15 +329,38 @@ void build(const fs::path& data, const fs::path& out) {
   database.execute("COMMIT");
 }
 
-void write_report(const Sqlite& database, const fs::path& path) {
-  std::ofstream file(path, std::ios::binary);
-  Statement rows = database.prepare("SELECT * FROM unjoined");
-  for (int i = 0; i < rows.columns(); ++i) file << (i == 0 ? "" : ",") << csv_field(rows.column_name(i));
-  file << "\n";
-  while (rows.step()) {
-    for (int i = 0; i < rows.columns(); ++i) file << (i == 0 ? "" : ",") << csv_field(rows.text(i));
-    file << "\n";
+using ReportRow = std::array<std::string, 5>;  // file, column, id, rows, reason
+
+/// Quality rows whose format no scheme of core/variant.h stands for: they speak by their bits, or not at all.
+std::vector<ReportRow> unread_schemes(const fs::path& database) {
+  std::map<std::array<std::string, 4>, std::int64_t> counts;  // file, column, id, reason
+  for (const auto& row : load_knowledge(database).quality) {
+    try {
+      describe_scheme(row.scheme);
+    } catch (const Error&) {
+      ++counts[{"measurements/quality/" + row.source + ".csv", "format", row.format,
+                std::string("no scheme that libadvisor names; ") +
+                    (row.weight_bits ? "used by the bits it states" : "its bits are not stated, so it is not used")}];
+    }
   }
+  std::vector<ReportRow> rows;
+  for (const auto& [key, n] : counts) rows.push_back({key[0], key[1], key[2], std::to_string(n), key[3]});
+  return rows;
+}
+
+void write_report(const fs::path& database, const fs::path& path) {
+  auto rows = unread_schemes(database);
+  const Sqlite opened = Sqlite::open(database);
+  Statement view = opened.prepare("SELECT file, \"column\", id, rows, reason FROM unjoined");
+  while (view.step()) {
+    auto& row = rows.emplace_back();
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] = view.text(static_cast<int>(i));
+  }
+  std::sort(rows.begin(), rows.end());
+  std::ofstream file(path, std::ios::binary);
+  file << "file,column,id,rows,reason\n";
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) file << csv_field(row[i]) << (i + 1 < row.size() ? "," : "\n");
   file.close();
   if (!file) throw Error(ErrorCode::io_error, path.string() + ": cannot be written");
 }
@@ -362,7 +389,7 @@ int main(int argc, char** argv) {
   }
   try {
     advisor::build_whole(argv[1], argv[2]);
-    if (argc == 4) advisor::write_report(advisor::Sqlite::open_read_only(argv[2]), argv[3]);
+    if (argc == 4) advisor::write_report(argv[2], argv[3]);
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return 1;

@@ -103,17 +103,20 @@ std::vector<Score> read_scores(const Sqlite& database, const std::string& model)
       model);
 }
 
-std::vector<FittedTerm> read_fits(const Sqlite& database) {
-  return read_all<FittedTerm>(database,
-                              "SELECT fit, term, level, value, sd, rows, sources FROM fitted_terms"
-                              " ORDER BY fit, term, level",
-                              [](Row& row, FittedTerm& t) {
-                                for (auto* text : {&t.fit, &t.term, &t.level}) *text = row.text();
-                                t.value = row.number();
-                                t.sd = row.number();
-                                t.rows = row.integer();
-                                t.sources = split(row.text());
-                              });
+/// Terms of one model are of no use to another.
+std::vector<FittedTerm> read_fits(const Sqlite& database, const std::string& model) {
+  const std::string others = model.empty() ? "" : " WHERE model IS NULL OR model = ?1";
+  return read_all<FittedTerm>(
+      database,
+      "SELECT fit, term, level, value, sd, rows, sources FROM fitted_terms" + others + " ORDER BY fit, term, level",
+      [](Row& row, FittedTerm& t) {
+        for (auto* text : {&t.fit, &t.term, &t.level}) *text = row.text();
+        t.value = row.number();
+        t.sd = row.number();
+        t.rows = row.integer();
+        t.sources = split(row.text());
+      },
+      model);
 }
 
 /// "4", "2.28": bits as they are written in a scheme.
@@ -147,7 +150,7 @@ void read_measurements(const Sqlite& database, const Selection& only, Knowledge&
   knowledge.quality = read_quality(database, only.model);
   knowledge.speed = read_speed(database, only.model);
   knowledge.scores = read_scores(database, only.model);
-  knowledge.fits = read_fits(database);
+  knowledge.fits = read_fits(database, only.model);
 }
 
 }  // namespace advisor
