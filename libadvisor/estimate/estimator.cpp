@@ -49,6 +49,7 @@ void Estimator::add_quality(const Point& point, const Task& task, std::vector<Na
     if (other.id == benchmark) yardstick.chance = other.chance.value_or(0);
   const auto table = scores_.choose(point.model.id, {benchmark, task.family, yardstick.chance});
   const auto own = table ? scores_.baseline(point.model, *table) : std::nullopt;
+  if (own) yardstick.baseline = own->value;
   const auto kept = quality_.retention(point.model, point.variant, yardstick);
   const std::string unit = "fraction", no_score = "a score of " + point.model.id + " on " + benchmark;
   if (own) {
