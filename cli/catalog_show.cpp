@@ -177,7 +177,10 @@ Card hardware_card(const Knowledge& k, const Device& d) {
                  {"int4 (TOPS)", scaled(d.int4, tera)},
                  {"2:4 sparsity", cell(d.sparse_2_4)},
                  {"unified memory", d.unified_memory},
-                 {"interconnect (GB/s, each way)", scaled(d.interconnect, giga)}};
+                 {"interconnect (GB/s, each way)", scaled(d.interconnect, giga)},
+                 {"notes", cell(d.notes)},
+                 {"source", cell(d.url)},
+                 {"place in it", cell(d.locator)}};
   Table prices{{"provider", "sku", "count", "usd_per_hour", "pricing", "as_of", "source"}, {}};
   for (const auto& p : k.prices)
     if (p.hardware == d.id)
@@ -319,6 +322,15 @@ Card field_card(const Field& f) {
           {}};
 }
 
+/// Other spellings that sources use.
+Card with_aliases(const Knowledge& k, Card card) {
+  Table aliases{{"name", "taken for it because"}, {}};
+  for (const auto& alias : k.aliases)
+    if (alias.kind == card.kind && alias.id == card.id) aliases.rows.push_back({alias.name, cell(alias.reason)});
+  add(card, "also called", std::move(aliases));
+  return card;
+}
+
 struct Entry {
   std::string id;
   std::function<Card()> make;
@@ -372,7 +384,7 @@ std::vector<Card> cards(const Knowledge& knowledge, const std::string& id) {
     for (const auto& entry : all) {
       if (!matches(entry)) continue;
       ids.insert(entry.id);
-      found.push_back(entry.make());
+      found.push_back(with_aliases(knowledge, entry.make()));
     }
     if (ids.size() == 1) return found;
     if (ids.size() > 1)

@@ -21,7 +21,8 @@ struct Device {
   std::optional<double> fp32, fp16, bf16, fp8, int8, fp4, int4;  ///< dense peak, operations per second
   std::optional<bool> sparse_2_4;
   bool unified_memory = false;
-  std::optional<double> interconnect;  ///< bytes per second per direction
+  std::optional<double> interconnect;     ///< bytes per second per direction
+  std::string url{}, locator{}, notes{};  ///< of the catalog's row
 };
 
 struct Hardware {

@@ -28,6 +28,13 @@ struct Family {
   std::string id, title, parent;
 };
 
+/// Another spelling that sources use for something in a catalog.
+struct Alias {
+  std::string name, id;
+  std::string kind;    ///< model, hardware, technique, task, metric, engine
+  std::string reason;  ///< why it is taken for that, where it needs one
+};
+
 struct Knowledge {
   std::vector<Model> models;
   std::vector<Device> devices;
@@ -44,6 +51,7 @@ struct Knowledge {
   std::vector<RuleSource> rules;
   std::vector<Family> families;
   std::vector<ApiPrice> api_prices;
+  std::vector<Alias> aliases;
   std::string digest;  ///< of the database content and the rules
 };
 

@@ -56,7 +56,8 @@ std::vector<Device> read_devices(const Sqlite& database, const std::string& only
       "SELECT hardware_id, h.name, vendor, kind, g.generation, compute_capability, memory_gb, memory_bandwidth_gbs,"
       " fp32_tflops, fp16_tflops, bf16_tflops, fp8_tflops, int8_tops, fp4_tflops, int4_tops, sparse_2_4, "
       "unified_memory,"
-      " interconnect_gbs FROM hardware h JOIN generation_names g ON g.name = h.generation" +
+      " interconnect_gbs, h.source, h.locator, h.notes FROM hardware h JOIN generation_names g ON g.name = "
+      "h.generation" +
       where_is("hardware_id", only) + " ORDER BY hardware_id";
   return read_all<Device>(
       database, sql,
@@ -70,6 +71,7 @@ std::vector<Device> read_devices(const Sqlite& database, const std::string& only
         d.sparse_2_4 = row.maybe_yes();
         d.unified_memory = row.yes();
         d.interconnect = times(row.maybe_number(), giga);
+        for (auto* text : {&d.url, &d.locator, &d.notes}) *text = row.text();
       },
       only);
 }
@@ -182,6 +184,18 @@ void read_vocabularies(const Sqlite& database, Knowledge& knowledge) {
       database, "SELECT source_id, title, publisher, year, url, license_if_stated FROM sources ORDER BY source_id",
       [](Row& row, Source& s) {
         for (auto* text : {&s.id, &s.title, &s.publisher, &s.year, &s.url, &s.licence}) *text = row.text();
+      });
+  knowledge.aliases = read_all<Alias>(
+      database,
+      "SELECT published AS name, model_id AS id, 'model' AS kind, relation || ': ' || reason FROM model_aliases"
+      " WHERE model_id IS NOT NULL"
+      " UNION ALL SELECT published, hardware_id, 'hardware', reason FROM hardware_aliases WHERE hardware_id IS NOT NULL"
+      " UNION ALL SELECT published, technique, 'technique', '' FROM technique_aliases"
+      " UNION ALL SELECT published, task, 'task', '' FROM task_aliases"
+      " UNION ALL SELECT published, metric, 'metric', '' FROM metric_aliases"
+      " UNION ALL SELECT published, engine, 'engine', '' FROM engine_aliases ORDER BY kind, name",
+      [](Row& row, Alias& a) {
+        for (auto* text : {&a.name, &a.id, &a.kind, &a.reason}) *text = row.text();
       });
 }
 

@@ -87,6 +87,12 @@ class Catalog(CliTest):
         checkpoint = self.rows("checkpoints", "--limit", "1")[0]["checkpoint"]
         self.assertEqual(self.card(checkpoint)["kind"], "checkpoint")
 
+    def test_show_has_other_spellings_and_the_source_of_hardware(self):
+        hardware = self.card("nvidia-a100-sxm4-80gb")
+        self.assertTrue(hardware["fields"]["source"].startswith("https://"))
+        self.assertIn("nvidia-a100-80gb-unspecified", [row["name"] for row in hardware["also called"]])
+        self.assertIn("aime24", [row["name"] for row in self.card("aime_2024")["also called"]])
+
     def test_an_id_of_several_kinds_shows_all(self):
         kinds = [card["kind"] for card in self.json_of("catalog", "show", "gptq")]
         self.assertEqual(sorted(kinds), ["format", "technique"])
