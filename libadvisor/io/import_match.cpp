@@ -148,6 +148,14 @@ class Matcher {
     return placed;
   }
 
+  std::string technique_id(const std::string& name, const std::string& where) const {
+    const auto known = names_.techniques.find(name);
+    if (known != names_.techniques.end()) return known->second;
+    std::vector<std::string> ids;
+    for (const auto& [id, technique] : names_.techniques) ids.push_back(id);
+    throw Error(ErrorCode::not_found, where + ": unknown technique \"" + name + "\"" + did_you_mean(name, ids));
+  }
+
   /// Technique and scheme in the words of data/, or a refusal that says which option is missing.
   void finish_weights(Placed& placed) {
     WeightState& weights = placed.weights;
@@ -162,24 +170,13 @@ class Matcher {
         add_matched(where + ": nothing says that the weights are compressed; --technique and --scheme if they are");
       }
     }
-    if (placed.run->tool != "table" || !weights.technique.empty()) {
-      const bool speed_only = placed.run->quality.empty();
-      if (weights.technique.empty() && !speed_only) {
-        throw Error(ErrorCode::invalid_argument,
-                    where +
-                        ": by which technique the weights were compressed is not said; give --technique ID "
-                        "('advisor catalog techniques' lists them) or the advisor_report.json of the weights");
-      }
-      if (!weights.technique.empty()) {
-        const auto known = names_.techniques.find(weights.technique);
-        if (known == names_.techniques.end()) {
-          std::vector<std::string> ids;
-          for (const auto& [name, id] : names_.techniques) ids.push_back(name);
-          throw Error(ErrorCode::not_found, where + ": unknown technique \"" + weights.technique + "\"" +
-                                                did_you_mean(weights.technique, ids));
-        }
-        weights.technique = known->second;
-      }
+    if (!weights.technique.empty()) {
+      weights.technique = technique_id(weights.technique, where);
+    } else if (!placed.run->quality.empty()) {  // a speed depends on the number format alone
+      throw Error(ErrorCode::invalid_argument,
+                  where +
+                      ": by which technique the weights were compressed is not said; give --technique ID "
+                      "('advisor catalog techniques' lists them) or the advisor_report.json of the weights");
     }
     if (placed.uncompressed()) return;
     if (weights.scheme.empty()) {
