@@ -43,12 +43,13 @@ void Estimator::add_quality(const Point& point, const Task& task, std::vector<Na
     out.push_back(std::move(estimate));
   };
   // A type of task is judged by all tasks of its family, and scored by the benchmark that stands for it.
-  const std::string benchmark = task.kind == "type" ? task.benchmark : task.id;
-  Yardstick yardstick{task.kind == "type" ? "" : task.id, task.family, task.chance.value_or(0)};
+  const bool type = task.kind == "type";
+  const auto table = scores_.choose(point.model, task);
+  const auto own = table ? scores_.baseline(point.model, *table) : std::nullopt;
+  const std::string benchmark = table ? table->task : type ? task.benchmark : task.id;
+  Yardstick yardstick{type ? "" : task.id, task.family, task.chance.value_or(0)};
   for (const auto& other : knowledge_.tasks)
     if (other.id == benchmark) yardstick.chance = other.chance.value_or(0);
-  const auto table = scores_.choose(point.model.id, {benchmark, task.family, yardstick.chance});
-  const auto own = table ? scores_.baseline(point.model, *table) : std::nullopt;
   if (own) yardstick.baseline = own->value;
   const auto kept = quality_.retention(point.model, point.variant, yardstick);
   const std::string unit = "fraction", no_score = "a score of " + point.model.id + " on " + benchmark;

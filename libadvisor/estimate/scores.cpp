@@ -111,6 +111,18 @@ const Baseline* ScoreTables::measured(const std::string& model, const ScoreTable
   return row == found->second.models.end() ? nullptr : &row->second;
 }
 
+std::optional<ScoreTable> ScoreTables::choose(const Model& model, const Task& task) const {
+  const auto scored = [&](const std::optional<ScoreTable>& table) {
+    const auto own = table ? baseline(model, *table) : std::nullopt;
+    return own && !own->predicted();
+  };
+  const bool type = task.kind == "type";
+  auto named = choose(model.id, {type ? task.benchmark : task.id, task.family, 0});
+  if (!type || scored(named)) return named;
+  auto family = choose(model.id, {"", task.family, 0});
+  return scored(family) || !named ? family : named;
+}
+
 std::optional<Baseline> ScoreTables::baseline(const Model& model, const ScoreTable& table) const {
   if (const auto* score = measured(model.id, table)) return *score;
   return abilities_->predict(model, table);

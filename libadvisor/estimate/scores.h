@@ -26,6 +26,10 @@ class ScoreTables {
   /// without a harness.
   std::optional<ScoreTable> choose(const std::string& model, const Yardstick& yardstick) const;
 
+  /// The same for a task in a user's words: the benchmark that was named or that stands for the type; for a type any
+  /// benchmark of the family on which the model is scored will do.
+  std::optional<ScoreTable> choose(const Model& model, const Task& task) const;
+
   /// Measured if the table has the model, else predicted. nullopt: nobody was scored on that task, the task needs an
   /// input that the model does not take, or no scored model is near it in size.
   std::optional<Baseline> baseline(const std::string& model, const ScoreTable& table) const;

@@ -5,57 +5,18 @@
 #include <limits>
 
 #include "core/units.h"
+#include "estimate/score_value.h"
 
 namespace advisor {
 
 namespace {
 
 constexpr double not_known = std::numeric_limits<double>::quiet_NaN();
-/// Central 90 % of a normal distribution, in standard deviations.
-constexpr double half_of_90 = 1.645;
-
-/// A prediction is skewed towards the middle of the scale. Its standard deviation on the side that hurts: below for the
-/// candidate, above for what it is compared with.
-double sd_below(const Baseline& baseline) {
-  return baseline.predicted() ? (baseline.value - baseline.low) / half_of_90 : baseline.sd;
-}
-double sd_above(const Baseline& baseline) {
-  return baseline.predicted() ? (baseline.high - baseline.value) / half_of_90 : baseline.sd;
-}
-
 /// An absolute value that nobody knows: JSON writes null.
 Estimate unknown_value(const Retention& kept) {
   Estimate estimate = to_estimate({1, 0, 30}, kept.basis, kept.rows, kept.sources);
   estimate.mean = estimate.sd = estimate.low = estimate.high = not_known;
   return estimate;
-}
-
-/// Product of two independent factors, to first order.
-Distribution times(const Distribution& a, const Distribution& b) {
-  return {a.mean * b.mean, std::hypot(a.mean * b.sd, b.mean * a.sd), std::min(a.df, b.df)};
-}
-
-Distribution value_of(const Distribution& recovery, const Baseline& baseline, double sd, double chance) {
-  return times(recovery, {baseline.value - chance, sd, 30}).scaled(chance, 1);
-}
-
-Estimate value_estimate(const Retention& kept, const Baseline& own, double chance) {
-  auto sources = kept.sources;
-  sources.insert(sources.end(), own.sources.begin(), own.sources.end());
-  auto estimate = to_estimate(value_of(kept.recovery, own, sd_below(own), chance), std::max(kept.basis, own.basis),
-                              kept.rows + own.n, std::move(sources));
-  const auto upper = value_of(kept.recovery, own, sd_above(own), chance);
-  estimate.sd = (estimate.sd + upper.sd) / 2;
-  estimate.low = std::clamp(estimate.low, 0.0, 1.0);
-  estimate.high = std::clamp(upper.quantile(0.95), 0.0, 1.0);
-  return estimate;
-}
-
-/// Relative to its own uncompressed model. Guessing is not lost, and is the larger share the less the model knows:
-/// where that is only predicted, the score at the upper end.
-Distribution own_share(const Distribution& recovery, const std::optional<Baseline>& own, double chance) {
-  if (!own) return recovery;
-  return relative_to_baseline(recovery, own->predicted() ? own->high : own->value, chance);
 }
 
 /// Score relative to the model in use: for the same model its own noise cancels.
@@ -119,14 +80,16 @@ std::string describe(const Baseline& baseline) {
 
 QualityJudgement judge_quality(const Toolbox& tools, const Question& q, const Candidate& candidate) {
   QualityJudgement result;
-  const auto kept = tools.quality.retention(*candidate.model, candidate.variant, q.yardstick);
+  const auto own = q.table ? tools.scores.baseline(*candidate.model, *q.table) : std::nullopt;
+  Yardstick yardstick = q.yardstick;
+  if (own) yardstick.baseline = own->value;
+  const auto kept = tools.quality.retention(*candidate.model, candidate.variant, yardstick);
   if (!kept) {
     result.missing = "a measurement of " + candidate.variant.technique + " " + candidate.variant.scheme + " on " +
                      q.task.family + " tasks";
     return result;
   }
   result.how = kept->how;
-  const auto own = q.table ? tools.scores.baseline(*candidate.model, *q.table) : std::nullopt;
   const double chance = q.yardstick.chance;
   if (own && own->predicted())
     result.baseline = "no score of " + candidate.model->id + " on " + q.table->task + " is known: " + describe(*own) +

@@ -40,21 +40,6 @@ const Task& resolve_task(const Profile& profile, const Toolbox& tools) {
                                         did_you_mean(id, ids));
 }
 
-/// The benchmark that was named or that stands for the type; for a type any benchmark of the family on which the model
-/// in use is scored will do.
-std::optional<ScoreTable> score_table(const Toolbox& tools, const Question& q) {
-  const bool type = q.task.kind == "type";
-  const auto& id = q.model->id;
-  const auto scored = [&](const std::optional<ScoreTable>& table) {
-    const auto baseline = table ? tools.scores.baseline(*q.model, *table) : std::nullopt;
-    return baseline && !baseline->predicted();
-  };
-  auto named = tools.scores.choose(id, {type ? q.task.benchmark : q.task.id, q.task.family, 0});
-  if (!type || scored(named)) return named;
-  auto family = tools.scores.choose(id, {"", q.task.family, 0});
-  return scored(family) || !named ? family : named;
-}
-
 /// Where scores of uncompressed models are from.
 std::string scores_text(const Question& q) {
   const auto& [task, harness, mode] = *q.table;
@@ -85,7 +70,7 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   q.defaults = applied_defaults(profile);
   const bool benchmark = q.task.kind != "type";
   q.yardstick = {benchmark ? q.task.id : "", q.task.family, q.task.chance.value_or(0)};
-  q.table = score_table(tools, q);
+  q.table = tools.scores.choose(*q.model, q.task);
   if (q.table) {
     q.baseline = tools.scores.baseline(*q.model, *q.table);
     const bool compares = q.baseline || profile.allow.switch_model;  // else no score is ever looked at
