@@ -86,10 +86,16 @@ std::string align(const std::vector<std::vector<std::string>>& lines) {
   return out;
 }
 
+/// A bar would end the cell.
+std::string markdown_cell(std::string text) {
+  for (std::size_t at = text.find('|'); at != std::string::npos; at = text.find('|', at + 2)) text.insert(at, "\\");
+  return text;
+}
+
 std::string markdown_table(const std::vector<std::vector<std::string>>& lines) {
   std::string out;
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    for (const auto& text : lines[i]) out += "| " + text + " ";
+    for (const auto& text : lines[i]) out += "| " + markdown_cell(text) + " ";
     out += "|\n";
     if (i == 0) {
       out += "|---|";
@@ -112,12 +118,15 @@ Lines table_of(const std::vector<BacktestGroup>& groups, const std::string& firs
 std::string summary(const BacktestReport& report) {
   const char* what = report.left_out == LeftOut::source ? "source" : "model";
   const auto known = std::count_if(report.scored.begin(), report.scored.end(), [](const auto& r) { return r.known; });
-  std::string text = std::to_string(report.rows) + " measurements, " + std::to_string(report.scored.size()) +
-                     " scored. For " + std::to_string(known) + " of them the whole " + what +
-                     " was left out and everything refitted (" + std::to_string(report.folds) + " fits)";
-  if (known < static_cast<std::ptrdiff_t>(report.scored.size()))
-    text += std::string("; the ") + what + "s of the others are not in the database";
-  return text + ".\n";
+  const auto unknown = static_cast<std::ptrdiff_t>(report.scored.size()) - known;
+  std::string text =
+      std::to_string(report.rows) + " measurements, " + std::to_string(report.scored.size()) + " scored.";
+  if (known > 0)
+    text += " For " + std::to_string(known) + " of them the whole " + what + " was left out and everything refitted.";
+  if (unknown > 0)
+    text += " " + std::to_string(unknown) + " are of a " + what +
+            " that the database does not know: predicted with everything in it.";
+  return text + "\n";
 }
 
 const char* const explanations[] = {
@@ -225,7 +234,7 @@ std::string backtest_markdown(const BacktestReport& report, const std::vector<st
   for (const auto& share : shares) out += "- " + sentence(share) + '\n';
   const auto list = reasons(report);
   if (!list.empty()) out += "\n| not scored because | rows |\n|---|---:|\n";
-  for (const auto& [why, rows] : list) out += "| " + why + " | " + std::to_string(rows) + " |\n";
+  for (const auto& [why, rows] : list) out += "| " + markdown_cell(why) + " | " + std::to_string(rows) + " |\n";
   return out;
 }
 

@@ -81,6 +81,14 @@ class Backtest(CliTest):
         markdown = self.run_advisor("backtest", self.source / QUALITY, "--format", "markdown").stdout
         self.assertIn("| accuracy, quantized |", markdown)
 
+    def test_what_cannot_be_mapped_is_counted_and_cannot_break_a_table(self):
+        rows = (self.source / SPEED).read_text().splitlines()
+        strange = self.folder / "strange.csv"
+        strange.write_text("\n".join([rows[0], rows[1].replace("nvidia-a100-sxm4-80gb", "a|b card"), *rows[2:]]) + "\n")
+        reasons = {r["reason"]: r["rows"] for r in self.backtest(strange)["not_scored"]}
+        self.assertEqual(reasons['hardware "a|b card" is in no vocabulary'], 1)
+        self.assertIn(r"a\|b card", self.run_advisor("backtest", strange, "--format", "markdown").stdout)
+
     def test_plots(self):
         self.run_advisor("backtest", self.source / QUALITY, "--plots", self.folder / "new/plots")
         names = {p.name for p in (self.folder / "new/plots").iterdir()}
