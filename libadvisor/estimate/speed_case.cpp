@@ -183,10 +183,11 @@ std::optional<Load> read_load(const SpeedMeasurement& row) {
 /// Rates over the whole time of the requests. Tables of Qwen say so in their text, others in the locator; whoever
 /// reports a batch without saying how it was filled ran a benchmark from start to end.
 bool is_end_to_end(const SpeedMeasurement& row) {
-  if (row.metric == "requests_s") return true;
-  if (row.metric != "decode_tok_s" && row.metric != "total_tok_s") return false;
+  const bool total = row.metric == "total_tok_s" || row.metric == "requests_s";
+  if (!total && row.metric != "decode_tok_s") return false;
   if (row.concurrency == 1 && row.input_tokens.value_or(512) <= 1) return false;  // no prompt to speak of
-  return !row.concurrency || row.source.starts_with("qwen") || row.locator.find("includes") != std::string::npos;
+  return total || !row.concurrency || row.source.starts_with("qwen") ||
+         row.locator.find("includes") != std::string::npos;
 }
 
 bool is_translation(const SpeedMeasurement& row) {

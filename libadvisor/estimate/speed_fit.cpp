@@ -67,6 +67,9 @@ FittedTerm compose(const SpeedBlock& block, std::size_t block_index, std::size_t
     const bool inside = std::all_of(effect.fields.begin(), effect.fields.end(), [&](SpeedField field) {
       return std::find(known.begin(), known.end(), field) != known.end();
     });
+    const bool no_era = cell.levels.era == "any" &&
+                        std::find(effect.fields.begin(), effect.fields.end(), SpeedField::era) != effect.fields.end();
+    if (no_era) continue;
     const auto found = inside ? index.find({block_index, e, speed_key(cell.levels, effect.fields)}) : index.end();
     if (found == index.end()) {
       variance += effect.sd * effect.sd;
@@ -178,12 +181,13 @@ void newest_versions(const std::vector<SpeedRow>& rows, std::vector<FittedTerm>&
 
 }  // namespace
 
-std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity) {
+std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity, bool mixture) {
   const bool rate = work.load.requests_per_second > 0;
   if (quantity == SpeedQuantity::first_token) return rate ? "queue" : "prompt";
   if (quantity == SpeedQuantity::prefill) return "prompt";
   if (rate) return "rate";
-  return work.load.concurrency > 1 ? "batch" : "single";
+  if (work.load.concurrency > 1) return "batch";
+  return mixture ? "single mixture" : "single";
 }
 
 std::optional<SpeedQuantity> speed_quantity(const std::string& name) {
@@ -211,7 +215,7 @@ std::optional<SpeedRow> speed_row(const SpeedCase& question) {
   row.log_seconds = speed_sign(*quantity) * question.observed;
   row.source = question.source;
   row.engine_version = question.engine_version;
-  row.kind = speed_kind(row.work, row.quantity);
+  row.kind = speed_kind(row.work, row.quantity, row.levels.mixture);
   return row;
 }
 

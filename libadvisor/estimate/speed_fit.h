@@ -13,7 +13,7 @@
 // alone for questions that no row has met; sd from the posterior covariance, plus the prior spread of effects that
 // are left out. And per kind of question and engine a `spread`: what has to be added to the parameters' variance so
 // that 80 % intervals of rows whose whole source is left out hold 80 % of them. Leaving a source out is one Newton
-// step from the fit, exact for a linear model and within a few percent here; `advisor backtest` refits.
+// step from the fit, at most a factor of e in any effect; `advisor backtest` refits.
 #pragma once
 
 #include <string>
@@ -26,9 +26,9 @@
 
 namespace advisor {
 
-/// Questions whose errors have one size: "single" stream, "batch", "rate" of arrivals, "prompt", "queue" (the first
-/// token at a rate of arrivals).
-std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity);
+/// Questions whose errors have one size: "single" stream, "single mixture", "batch", "rate" of arrivals, "prompt",
+/// "queue" (the first token at a rate of arrivals).
+std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity, bool mixture);
 
 /// A case as the model sees it.
 struct SpeedRow {

@@ -10,7 +10,7 @@ namespace advisor {
 
 namespace {
 
-constexpr int turns = 16, rescaling_turn = 5;
+constexpr int turns = 10, rescaling_turn = 3;
 constexpr double largest_step = 1.0;  // in link space: a factor of e
 constexpr double source_sd = 0.1;     // of a source's offset
 constexpr double pseudo_rows = 20;    // that the scale of a kind is worth against a source's own
@@ -19,6 +19,7 @@ constexpr double pseudo_rows = 20;    // that the scale of a kind is worth again
 /// and loaded servers less so.
 double usual_scale(const std::string& kind) {
   if (kind == "single") return 0.10;
+  if (kind == "single mixture") return 0.15;
   if (kind == "batch") return 0.20;
   if (kind == "prompt") return 0.25;
   return kind == "rate" ? 0.30 : 0.50;
@@ -28,7 +29,7 @@ double usual_scale(const std::string& kind) {
 /// servers teach only what is left to know, so that their scatter, from queues and settings that nobody states, does
 /// not bend what clean rows measured (cut feedback; Plummer, Stat. Comput. 25, 2015). Queues teach nothing: the wait of
 /// the median request turns on whether the machine keeps up, which no gradient tells.
-bool is_first_stage(const std::string& kind) { return kind == "single" || kind == "prompt"; }
+bool is_first_stage(const std::string& kind) { return kind.starts_with("single") || kind == "prompt"; }
 bool teaches(const std::string& kind, std::size_t term) {
   const bool of_loads = term == sequence_time || term == batch_efficiency;
   if (kind == "queue") return false;
@@ -79,18 +80,23 @@ Problem set_up(const std::vector<SpeedRow>& rows) {
   return problem;
 }
 
+/// Residual of a row at `value`, its slopes into `predicted`.
+double residual_at(const Problem& problem, std::size_t i, const Eigen::VectorXd& value, LogSeconds& predicted) {
+  const auto& row = (*problem.rows)[i];
+  std::array<double, speed_terms> terms{};
+  for (const auto& block : speed_blocks())
+    if (!block.of_mixtures || row.levels.mixture) terms[block.term] += block.mean;
+  double offset = 0;
+  for (const auto& entry : problem.entries[i])
+    (entry.term < speed_terms ? terms[entry.term] : offset) += value[static_cast<Eigen::Index>(entry.column)];
+  predicted = log_seconds(row.work, terms, row.quantity);
+  return row.log_seconds - predicted.value - offset;
+}
+
 void linearize(Problem& problem, const Eigen::VectorXd& value) {
-  const auto& blocks = speed_blocks();
+  LogSeconds predicted;
   for (std::size_t i = 0; i < problem.rows->size(); ++i) {
-    const auto& row = (*problem.rows)[i];
-    std::array<double, speed_terms> terms{};
-    for (const auto& block : blocks)
-      if (!block.of_mixtures || row.levels.mixture) terms[block.term] += block.mean;
-    double offset = 0;
-    for (const auto& entry : problem.entries[i])
-      (entry.term < speed_terms ? terms[entry.term] : offset) += value[static_cast<Eigen::Index>(entry.column)];
-    const auto predicted = log_seconds(row.work, terms, row.quantity);
-    problem.residual[i] = row.log_seconds - predicted.value - offset;
+    problem.residual[i] = residual_at(problem, i, value, predicted);
     for (std::size_t k = 0; k < problem.entries[i].size(); ++k) {
       const auto term = problem.entries[i][k].term;
       problem.gradient[i][k] = term < speed_terms ? predicted.slope[term] : 1;
@@ -134,24 +140,31 @@ void add_row(const Problem& problem, std::size_t i, double sign, Eigen::MatrixXd
   }
 }
 
-void leave_out(const Problem& problem, const Eigen::MatrixXd& hessian, SpeedSolution& solution) {
+void leave_out(const Problem& problem, const Eigen::VectorXd& value, const Eigen::MatrixXd& hessian,
+               SpeedSolution& solution) {
   std::map<std::string, std::vector<std::size_t>> sources;
   for (std::size_t i = 0; i < problem.rows->size(); ++i) sources[(*problem.rows)[i].source].push_back(i);
   const auto size = hessian.rows();
-  Eigen::VectorXd gradient(size);
   for (const auto& [source, members] : sources) {
     Eigen::MatrixXd without = hessian;
     Eigen::VectorXd slope = Eigen::VectorXd::Zero(size);
     for (const auto i : members) add_row(problem, i, -1, without, slope);
     const Eigen::LLT<Eigen::MatrixXd> factor(without);
     const Eigen::VectorXd change = factor.solve(slope);
-    for (const auto i : members) {
-      gradient.setZero();
+    const double longest = change.cwiseAbs().maxCoeff();
+    const Eigen::VectorXd moved = value + std::min(1.0, largest_step / std::max(longest, 1e-12)) * change;
+    Eigen::MatrixXd gradients = Eigen::MatrixXd::Zero(size, static_cast<Eigen::Index>(members.size()));
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      const auto i = members[m];
       for (std::size_t k = 0; k < problem.entries[i].size(); ++k)
-        gradient[static_cast<Eigen::Index>(problem.entries[i][k].column)] += problem.gradient[i][k];
-      solution.held_out[i] = problem.residual[i] - gradient.dot(change);
-      solution.held_out_variance[i] = factor.matrixL().solve(gradient).squaredNorm();
+        gradients(static_cast<Eigen::Index>(problem.entries[i][k].column), static_cast<Eigen::Index>(m)) +=
+            problem.gradient[i][k];
+      LogSeconds unused;
+      solution.held_out[i] = residual_at(problem, i, moved, unused);
     }
+    factor.matrixL().solveInPlace(gradients);
+    for (std::size_t m = 0; m < members.size(); ++m)
+      solution.held_out_variance[members[m]] = gradients.col(static_cast<Eigen::Index>(m)).squaredNorm();
   }
 }
 
@@ -184,7 +197,7 @@ void assemble(const Problem& problem, const Eigen::VectorXd& value, Eigen::Matri
 }
 
 /// Columns that a stage moves; the two share none.
-std::vector<bool> columns_of_stage(const Problem& problem, bool first_stage) {
+std::vector<Eigen::Index> columns_of_stage(const Problem& problem, bool first_stage) {
   std::vector<bool> moves(problem.columns.size(), false);
   for (std::size_t i = 0; i < problem.rows->size(); ++i) {
     const auto& kind = (*problem.rows)[i].kind;
@@ -192,20 +205,26 @@ std::vector<bool> columns_of_stage(const Problem& problem, bool first_stage) {
     for (const auto& entry : problem.entries[i])
       if (teaches(kind, entry.term)) moves[entry.column] = true;
   }
-  return moves;
+  std::vector<Eigen::Index> columns;
+  for (std::size_t c = 0; c < moves.size(); ++c)
+    if (moves[c]) columns.push_back(static_cast<Eigen::Index>(c));
+  return columns;
 }
 
 void solve_stage(Problem& problem, Eigen::VectorXd& value, bool first_stage) {
-  const auto moves = columns_of_stage(problem, first_stage);
+  const auto moving = columns_of_stage(problem, first_stage);
+  if (moving.empty()) return;
   Eigen::MatrixXd hessian;
   Eigen::VectorXd slope;
   linearize(problem, value);
   for (int turn = 0; turn < turns; ++turn) {
     if (turn == rescaling_turn) rescale(problem), linearize(problem, value);
     assemble(problem, value, hessian, slope);
-    Eigen::VectorXd step = Eigen::LLT<Eigen::MatrixXd>(hessian).solve(slope);
-    for (Eigen::Index c = 0; c < step.size(); ++c)
-      if (!moves[static_cast<std::size_t>(c)]) step[c] = 0;
+    const Eigen::VectorXd solved =
+        Eigen::LLT<Eigen::MatrixXd>(Eigen::MatrixXd(hessian(moving, moving).selfadjointView<Eigen::Lower>()))
+            .solve(Eigen::VectorXd(slope(moving)));
+    Eigen::VectorXd step = Eigen::VectorXd::Zero(slope.size());
+    step(moving) = solved;
     const double longest = step.size() > 0 ? step.cwiseAbs().maxCoeff() : 0;
     double share = std::min(1.0, largest_step / std::max(longest, 1e-12));
     const double before = misfit(problem, value, first_stage);
@@ -215,7 +234,7 @@ void solve_stage(Problem& problem, Eigen::VectorXd& value, bool first_stage) {
       linearize(problem, value);
       if (misfit(problem, value, first_stage) <= before) break;
     }
-    if (longest < 5e-3 && turn > rescaling_turn) break;
+    if (longest < 2e-2 && turn > rescaling_turn) break;
   }
 }
 
@@ -224,6 +243,9 @@ void solve_stage(Problem& problem, Eigen::VectorXd& value, bool first_stage) {
 bool speed_effect_key(const SpeedBlock& block, const SpeedEffect& effect, const SpeedLevels& levels, std::string& key) {
   if (block.of_mixtures && !levels.mixture) return false;
   if (block.required > 0 && levels[block.fields.front()].empty()) return false;
+  // Engines without eras need no effect of them.
+  const auto& fields = effect.fields;
+  if (levels.era == "any" && std::find(fields.begin(), fields.end(), SpeedField::era) != fields.end()) return false;
   key = speed_key(levels, effect.fields);
   return true;
 }
@@ -240,7 +262,7 @@ SpeedSolution solve_speed(const std::vector<SpeedRow>& rows) {
   SpeedSolution solution;
   solution.held_out.resize(rows.size());
   solution.held_out_variance.resize(rows.size());
-  leave_out(problem, hessian, solution);
+  leave_out(problem, value, hessian, solution);
   const Eigen::MatrixXd inverse = Eigen::LLT<Eigen::MatrixXd>(hessian).solve(Eigen::MatrixXd::Identity(size, size));
   solution.covariance.assign(inverse.data(), inverse.data() + inverse.size());
   solution.value.assign(value.data(), value.data() + value.size());

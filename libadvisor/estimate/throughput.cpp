@@ -181,8 +181,8 @@ std::optional<Rate> SpeedEstimator::ask(const Model& model, const Variant& varia
   SpeedRow question;
   question.work = *work;
   question.quantity = quantity;
-  question.kind = speed_kind(*work, quantity);
   question.levels = speed_levels(variant, hardware.device, is_mixture(model));
+  question.kind = speed_kind(*work, quantity, question.levels.mixture);
   return ask(model.id, question);
 }
 
@@ -221,7 +221,7 @@ std::optional<SpeedSetup> SpeedEstimator::setup(const Model& model, const Varian
 }
 
 double SpeedEstimator::spread(const SpeedWork& work, SpeedQuantity quantity, const std::string& engine) const {
-  return table_.spread(speed_kind(work, quantity), engine);
+  return table_.spread(speed_kind(work, quantity, work.used < 1), engine);
 }
 
 Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity,
