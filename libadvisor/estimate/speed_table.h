@@ -27,7 +27,7 @@ class SpeedTable {
   SpeedTable() = default;
   explicit SpeedTable(const std::vector<FittedTerm>& terms);
 
-  /// nullopt: nothing was ever measured with this engine. `prompt`: the compute efficiency's rows speak.
+  /// nullopt: nothing was ever measured with this engine.
   std::optional<SpeedSetup> setup(const SpeedLevels& levels) const;
   /// Held-out spread of a kind of question on an engine.
   double spread(const std::string& kind, const std::string& engine) const;

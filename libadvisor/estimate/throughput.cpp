@@ -67,19 +67,17 @@ SpeedEstimator::SpeedEstimator(const Knowledge& knowledge) {
   std::sort(recorded.begin(), recorded.end(), order);
   // The user's rows first move the levels, so that other models on the same machine profit; then all count as rows of
   // their model, against the moved levels.
-  for (const auto& own : recorded) learn(own.row, own.recorded);
+  for (const auto& own : recorded) learn(own.row);
   for (const auto& own : shipped) remember(own.row, own.model, own.recorded);
   for (const auto& own : recorded) remember(own.row, own.model, own.recorded);
 }
 
-void SpeedEstimator::learn(const SpeedRow& row, const std::string& recorded) {
+void SpeedEstimator::learn(const SpeedRow& row) {
   const auto setup = table_.setup(row.levels);
-  const auto terms = setup ? setup->terms : SpeedTerms{};
   if (!setup) return;
-  const auto predicted = log_seconds(row.work, terms.value, row.quantity);
+  const auto predicted = log_seconds(row.work, setup->terms.value, row.quantity);
   const double noise = std::hypot(table_.spread(row.kind, row.levels.engine), speed_noise);
   table_.learn(row.levels, predicted.slope, row.log_seconds - predicted.value, noise, row.source);
-  (void)recorded;
 }
 
 void SpeedEstimator::remember(const SpeedRow& row, const std::string& model, const std::string& recorded) {

@@ -68,7 +68,7 @@ class SpeedEstimator {
     double residual = 0;
     std::string source, kind, version, recorded;
   };
-  void learn(const SpeedRow& row, const std::string& recorded);
+  void learn(const SpeedRow& row);
   void remember(const SpeedRow& row, const std::string& model, const std::string& recorded);
   Near nearby(const std::string& model, const SpeedRow& question) const;
   std::optional<Rate> ask(const std::string& model, const SpeedRow& question) const;
