@@ -106,7 +106,7 @@ class Record(CliTest):
     def test_duplicates_are_refused(self):
         self.record(self.base, self.quantized)
         self.record_refused(self.base, says=["already recorded, as recording 1"])
-        self.record_refused(self.base, self.quantized, says=["already recorded", LLAMA])
+        self.record_refused(self.base, self.quantized, says=["w4a16.json: already recorded, as recording 1"])
         copy = self.write("copy.json", self.quantized.read_text() + "\n")
         self.record_refused(copy, says=["already recorded", "lm_eval_llama.json"])
 
@@ -140,7 +140,8 @@ class Record(CliTest):
     def recommend(self, local):
         profile = self.write(
             "profile.yaml",
-            f"model: {LLAMA}\nhardware: nvidia-rtx-3090-24gb\ntask: {{type: closed_book_qa}}\naccuracy: {{retain: 0.9}}\n"
+            f"model: {LLAMA}\nhardware: nvidia-rtx-3090-24gb\ntask: {{type: closed_book_qa, benchmark: mmlu}}\n"
+            "accuracy: {retain: 0.8}\nallow: {switch: false}\n"
         )
         return self.json_of("recommend", profile, "--local", local)
 
