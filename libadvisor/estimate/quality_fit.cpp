@@ -21,14 +21,32 @@ using Vector = Eigen::VectorXd;
 using Matrix = Eigen::SparseMatrix<double>;
 using Index = Eigen::Index;
 
-constexpr int passes = 3;      ///< of coefficients, then noise
-constexpr int max_steps = 30;  ///< of Gauss-Newton in a pass
-constexpr double settled = 2e-3, longest_step = 2;
+constexpr int passes = 2;        ///< of coefficients, then noise
+constexpr int noise_steps = 30;  ///< of expectation and maximization in a pass
+constexpr int max_steps = 30;    ///< of Gauss-Newton in a pass
+constexpr double roughly_settled = 0.1, settled = 5e-3, longest_step = 2;
 /// What the noise of a task is worth before its rows speak: this many rows of its family's.
 constexpr double noise_rows = 4;
 constexpr double noise_start = 0.005;
 /// Below guessing is guessing: noise of a test, not more damage than all.
 constexpr double lowest_recovery = -0.3;
+
+/// A term with a single level has no contrast; what is left of it is in the sums.
+constexpr double least_variance = 1e-4;
+
+/// Terms whose levels are uncertain against each other; the others are coefficients of numbers.
+bool contrasted(const std::string& term) {
+  static const std::set<std::string> terms{"family", "lineage",     "model",    "pruning_technique",
+                                           "task",   "task_pruned", "technique"};
+  return terms.contains(term);
+}
+
+bool of_treatment(const std::string& term) {
+  static const std::set<std::string> terms{"activation",  "bits",   "group",     "intercept",     "pattern",
+                                           "per_channel", "recipe", "technique", "technique_low", "pruning_technique",
+                                           "ungrouped"};
+  return terms.contains(term);
+}
 
 struct Entry {
   Index column;
@@ -67,22 +85,23 @@ std::vector<QualityCase> sorted_cases(const Knowledge& knowledge) {
   return cases;
 }
 
-/// Noise of scores in fractions of 1: per task, shrunk to the family, shrunk to all.
+/// Noise of scores in fractions of 1: per task, shrunk to the family, shrunk to all. Tests differ in length by orders
+/// of magnitude, so levels above the task are geometric means.
 struct Noise {
   std::vector<std::string> task, family;
   std::vector<double> value;
   std::map<std::string, double> of_family;
 
   void update(const std::vector<double>& squares, const std::vector<double>& weights) {
-    double all = noise_rows * noise_start * noise_start, count = noise_rows;
-    std::map<std::string, std::pair<double, double>> by_family;
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      all += squares[i], count += weights[i];
-      by_family[family[i]].first += squares[i], by_family[family[i]].second += weights[i];
-    }
-    all /= count;
-    for (const auto& [name, sums] : by_family)
-      of_family[name] = std::sqrt((noise_rows * all + sums.first) / (noise_rows + sums.second));
+    using Mean = std::pair<double, double>;  // weighted sum of logarithms, weight
+    Mean all{noise_rows * std::log(noise_start), noise_rows};
+    std::map<std::string, Mean> by_family;
+    for (std::size_t i = 0; i < value.size(); ++i)
+      for (auto* mean : {&all, &by_family[family[i]]})
+        mean->first += weights[i] * std::log(value[i]), mean->second += weights[i];
+    const double common = all.first / all.second;
+    for (const auto& [name, mean] : by_family)
+      of_family[name] = std::exp((noise_rows * common + mean.first) / (noise_rows + mean.second));
     for (std::size_t i = 0; i < value.size(); ++i) {
       const double prior = of_family[family[i]];
       value[i] = std::sqrt((noise_rows * prior * prior + squares[i]) / (noise_rows + weights[i]));
@@ -97,10 +116,10 @@ class QualityFit {
     index();
     plan_matrix();
     for (int pass = 0; pass < passes; ++pass) {
-      solve();
-      update_noise();
+      solve(roughly_settled);
+      for (int i = 0; i < noise_steps; ++i) update_noise();
     }
-    solve();
+    solve(settled);
   }
   std::vector<FittedTerm> terms() const;
 
@@ -108,12 +127,15 @@ class QualityFit {
   void index();
   void index_noise();
   void plan_matrix();
-  void solve();
+  void solve(double largest_change);
   double step();
   void update_noise();
   Expected expected(const Observation& o) const;
   double scale2(const Observation& o, const Expected& e) const;
   double weight(const Observation& o, const Expected& e, double s2) const;
+  double variance(const Vector& combination) const;
+  std::map<std::string, Vector> averages(bool pruned) const;
+  void add_treatments(bool pruned, const std::map<std::string, Vector>& average, std::vector<FittedTerm>& out) const;
   void add_headrooms(std::vector<FittedTerm>& out) const;
   void add_noises(std::vector<FittedTerm>& out) const;
 
@@ -274,8 +296,8 @@ double QualityFit::step() {
   return largest;
 }
 
-void QualityFit::solve() {
-  for (int i = 0; i < max_steps && step() > settled; ++i) {
+void QualityFit::solve(double largest_change) {
+  for (int i = 0; i < max_steps && step() > largest_change; ++i) {
   }
 }
 
@@ -334,25 +356,94 @@ void QualityFit::add_noises(std::vector<FittedTerm>& out) const {
   out.push_back(plain_term("measured", "perplexity", static_cast<double>(perplexities), 0, perplexities));
 }
 
+double QualityFit::variance(const Vector& combination) const { return combination.dot(solver_.solve(combination)); }
+
+/// What the average row has of each term that a question may part from: what is uncertain is how far a level lies from
+/// the others of its term, not where all of them lie; that is for the rest of the model to say.
+std::map<std::string, Vector> QualityFit::averages(bool pruned) const {
+  std::map<std::string, Vector> sums;
+  std::map<std::string, double> counts;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    if (cases_[i].pruning != pruned || rows_[i].perplexity) continue;
+    for (const auto& entry : rows_[i].damage) {
+      const auto& term = columns_[static_cast<std::size_t>(entry.column)].term;
+      if (!contrasted(term)) continue;
+      auto& sum = sums.try_emplace(term, Vector::Zero(beta_.size())).first->second;
+      sum[entry.column] += entry.value;
+      counts[term] += 1;
+    }
+  }
+  for (auto& [term, sum] : sums) sum /= counts.at(term);
+  return sums;
+}
+
+/// Sums of coefficients whose errors hang together: all of a treatment for the average model and task.
+void QualityFit::add_treatments(bool pruned, const std::map<std::string, Vector>& average,
+                                std::vector<FittedTerm>& out) const {
+  struct Group {
+    Vector sum;
+    double rows = 0;
+    std::set<std::string> sources;
+  };
+  std::map<std::string, Group> groups;
+  Vector rest = Vector::Zero(beta_.size()), technique = rest;
+  for (const auto& [term, vector] : average)
+    (term == "technique" || term == "pruning_technique" ? technique : rest) += vector;
+  const auto add = [&](const std::string& level, const Vector& own, const QualityCase& c) {
+    auto& group = groups.try_emplace(level, Group{Vector::Zero(beta_.size()), 0, {}}).first->second;
+    group.sum += own, group.rows += 1;
+    group.sources.insert(c.source);
+  };
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const auto& c = cases_[i];
+    if (c.pruning != pruned) continue;
+    Vector own = Vector::Zero(beta_.size()), without_technique = own;
+    for (const auto& entry : rows_[i].damage) {
+      const auto& term = columns_[static_cast<std::size_t>(entry.column)].term;
+      if (!of_treatment(term)) continue;
+      own[entry.column] += entry.value;
+      if (term == "intercept" || term == "bits" || term == "pattern") without_technique[entry.column] += entry.value;
+    }
+    add(recipe_name(c.treatment), own, c);
+    add(step_name(c.treatment), without_technique + technique, c);
+  }
+  for (const auto& [level, group] : groups) {
+    const Vector mean = group.sum / group.rows + rest;
+    out.push_back({"quality",
+                   "treatment_at",
+                   level,
+                   mean.dot(beta_),
+                   std::sqrt(variance(mean)),
+                   static_cast<std::int64_t>(group.rows),
+                   {group.sources.begin(), group.sources.end()}});
+  }
+}
+
 std::vector<FittedTerm> QualityFit::terms() const {
   std::vector<FittedTerm> out;
   if (cases_.empty()) return out;
+  const std::map<std::string, Vector> average[2]{averages(false), averages(true)};
   for (std::size_t j = 0; j < columns_.size(); ++j) {
     const auto& column = columns_[j];
     if (column.term == "source" || column.term == "source_technique") continue;  // of no use for another source
-    Vector unit = Vector::Zero(beta_.size());
-    unit[static_cast<Index>(j)] = 1;
-    const double variance = solver_.solve(unit)[static_cast<Index>(j)];
-    double value = beta_[static_cast<Index>(j)];
+    const auto index = static_cast<Index>(j);
+    Vector contrast = Vector::Zero(beta_.size());
+    contrast[index] = 1;
+    // Levels of both kinds are taken against the kind that has most rows.
+    const auto& against =
+        average[column.term == "pruning_technique" || column.term == "task_pruned" || average[0].empty()];
+    if (const auto found = against.find(column.term); found != against.end()) contrast -= found->second;
+    double value = beta_[index];
     if (column.term == "bits" || column.term == "sparsity") value = std::max(value, 0.0);  // more is never better
     out.push_back({"quality",
                    column.term,
                    column.level,
                    value,
-                   std::sqrt(variance),
+                   std::sqrt(std::max(variance(contrast), least_variance)),
                    column.rows,
                    {column.sources.begin(), column.sources.end()}});
   }
+  for (const bool pruned : {false, true}) add_treatments(pruned, average[pruned], out);
   for (const auto& term : level_terms()) {
     const auto prior = level_prior(term);
     out.push_back(plain_term("prior", term, prior.mean, prior.sd, 0));

@@ -10,11 +10,11 @@
 //       + per channel | group * ln(group size / 128) | ungrouped          (plain integer grids)
 //       + recipe(format x technique)
 //       + size * ln(parameters / 7e9) + lineage + model + model_low * max(0, 4 - bits)
-//       + family + task + task_kind + headroom * ln((baseline - chance) / 0.5)
+//       + family + task + headroom * ln((baseline - chance) / 0.5)
 //       + source + source_technique
 //   eta of a pruned model = intercept + technique + pattern + sparsity(pattern) * ln(-ln(1 - share) / 0.3), slope >= 0
-//       + size' * ln(parameters / 7e9) + lineage + model + family + ... as above
-//   of a perplexity: perplexity(kind) + task + technique_perplexity in place of family + task + task_kind + headroom
+//       + size' * ln(parameters / 7e9) + lineage + model + task_pruned + family + ... as above
+//   of a perplexity: perplexity(kind) + task + technique_perplexity in place of family + task + headroom
 //
 // Perplexity and accuracy share what technique, bits and size do: that is the only way in which perplexities speak for
 // knowledge, and technique_perplexity is how far the two may part. a = guess_family + guess_task over the baseline
@@ -43,9 +43,12 @@ inline constexpr double rounding = 0.003;
 /// Perplexities of one table repeat to a few tenths of a percent (windows, attention kernels).
 inline constexpr double perplexity_noise = 0.005;
 
-/// Terms of fit "quality": each term of quality_levels.h by its levels; "noise" by task and family (points as fractions
-/// of 1); "headroom_of" by task and family (mean, for questions that state no baseline); "prior" by term (mean and sd);
-/// "measured" by measure (number of rows). The user's own rows are not in it.
+/// Terms of fit "quality": each term of quality_levels.h by its levels (the sd of a level of family, lineage, model,
+/// task or technique is that of its difference from the average row); "treatment_at", the sum of all terms of a
+/// treatment for the average model and task, with the sd of that sum, by recipe, and by bits or pattern for the average
+/// technique; "noise" by task and family (points as fractions of 1); "headroom_of" by task and family (mean, for
+/// questions that state no baseline); "prior" by term (mean and sd); "measured" by measure (number of rows). The user's
+/// own rows are not in it.
 std::vector<FittedTerm> fit_quality(const Knowledge& knowledge);
 
 }  // namespace advisor

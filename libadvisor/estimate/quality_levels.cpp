@@ -38,11 +38,11 @@ const std::map<std::string, LevelPrior>& priors() {
       {"pruning_technique", {0, 0.7}},
       {"recipe", {0, 0.3}},
       {"size", {0, 0.3}},
-      {"source", {0, 0.25}},
+      {"source", {0, 0.15}},
       {"source_technique", {0, 0.2}},
       {"sparsity", {1, 0.3}},
-      {"task", {0, 0.35}},
-      {"task_kind", {0, 0.2}},
+      {"task", {0, 0.25}},
+      {"task_pruned", {0, 0.2}},
       {"technique", {0, 0.5}},
       {"technique_low", {0, 0.7}},
       {"technique_perplexity", {0, 0.3}},
@@ -84,7 +84,7 @@ Levels quantization_levels(const Treatment& t) {
     levels.push_back(
         {"activation", "A" + format_number(std::round(t.activation_bits)) + (t.grid.empty() ? "" : "-" + t.grid)});
   add_grouping(t, bits, levels);
-  levels.push_back({"recipe", format_of(t) + " " + t.technique + (t.group < 0 ? " per channel" : "")});
+  levels.push_back({"recipe", recipe_name(t)});
   return levels;
 }
 
@@ -120,6 +120,15 @@ double value_bits(const Treatment& t) {
 
 double bits_below_four(const Treatment& t) { return t.pruned() ? 0 : std::max(0.0, 4 - value_bits(t)); }
 
+std::string recipe_name(const Treatment& t) {
+  if (t.pruned()) return t.technique + " " + t.pattern;
+  return format_of(t) + " " + t.technique + (t.group < 0 ? " per channel" : "");
+}
+
+std::string step_name(const Treatment& t) {
+  return t.pruned() ? t.pattern : format_number(std::clamp(std::round(value_bits(t)), 1.0, 8.0)) + " bits";
+}
+
 Levels treatment_levels(const Treatment& t) { return t.pruned() ? pruning_levels(t) : quantization_levels(t); }
 
 Levels model_levels(const Model& model, bool pruned) {
@@ -132,7 +141,7 @@ Levels task_levels(const Yardstick& y, bool pruned, double headroom) {
   Levels levels{{"family", y.family}, {"headroom", "", headroom}};
   if (!y.task.empty()) {
     levels.push_back({"task", y.task});
-    levels.push_back({"task_kind", y.task + " " + kind(pruned)});
+    if (pruned) levels.push_back({"task_pruned", y.task});
   }
   return levels;
 }

@@ -38,6 +38,11 @@ Levels task_levels(const Yardstick& yardstick, bool pruned, double headroom);
 Levels perplexity_levels(const std::string& task, const Treatment& treatment);
 Levels source_levels(const std::string& source, const Treatment& treatment);
 
+/// Technique and format, or technique and pattern.
+std::string recipe_name(const Treatment& treatment);
+/// Bits or pattern, whatever the technique.
+std::string step_name(const Treatment& treatment);
+
 /// One word per treatment that measurements of one model are compared by.
 std::string treatment_key(const Treatment& treatment);
 

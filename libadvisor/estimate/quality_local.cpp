@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <tuple>
+#include <utility>
 
+#include "estimate/pooling.h"
 #include "estimate/quality_link.h"
 
 namespace advisor {
@@ -37,30 +38,20 @@ Residual residual_of(const QualityModel& fit, const LocalRow& row) {
           &row};
 }
 
+/// `use` picks the rows; `extra_variance` is what they vary by beside their own noise.
 template <typename Use, typename Extra>
-LocalEvidence update(const std::vector<Residual>& all, double prior_mean, double prior_variance, double source_variance,
-                     const Use& use, const Extra& extra_variance) {
-  struct Study {
-    double weight = 0, sum = 0;
-  };
-  std::map<std::string, Study> studies;
+LocalEvidence update(const std::vector<Residual>& all, const PoolPrior& prior, const Use& use,
+                     const Extra& extra_variance) {
+  std::vector<Sample> samples;
   LocalEvidence result;
   for (const auto& r : all) {
     if (!use(r)) continue;
-    const double w = 1 / (r.variance + extra_variance(r));
-    auto& study = studies[r.row->source];
-    study.weight += w, study.sum += w * r.value;
-    ++result.rows;
+    samples.push_back({r.value, r.variance + extra_variance(r), r.row->source});
     result.recorded = std::max(result.recorded, r.row->recorded);
   }
-  double precision = 1 / prior_variance, sum = prior_mean / prior_variance;
-  for (const auto& [source, study] : studies) {
-    const double p = 1 / (source_variance + 1 / study.weight);
-    precision += p, sum += p * study.sum / study.weight;
-    result.sources.push_back(source);
-  }
-  result.shift = sum / precision;
-  result.variance = 1 / precision;
+  auto pooled = pool(samples, prior);
+  result.shift = pooled.mean, result.variance = pooled.variance;
+  result.rows = pooled.rows, result.sources = std::move(pooled.sources);
   return result;
 }
 
@@ -89,17 +80,17 @@ LocalQuality::LocalQuality(const QualityModel& fit, const std::vector<LocalRow>&
     if (cells_.contains({treatment, task})) continue;
     const double prior = first.row->treatment.sum.variance + model_variance(*first.row) + model_treatment_variance;
     const auto same = [&](const Residual& r) { return r.row->treatment.key == treatment; };
-    treated_[treatment] = update(all, 0, prior, between, same, task_part);
+    treated_[treatment] = update(all, {0, prior, between}, same, task_part);
     const auto others = update(
-        all, 0, prior, between, [&](const Residual& r) { return same(r) && r.row->task.key != task; }, task_part);
+        all, {0, prior, between}, [&](const Residual& r) { return same(r) && r.row->task.key != task; }, task_part);
     cells_[{treatment, task}] = update(
-        all, others.shift, others.variance + task_part(first), between,
+        all, {others.shift, others.variance + task_part(first), between},
         [&](const Residual& r) { return same(r) && r.row->task.key == task; }, [](const Residual&) { return 0.0; });
   }
   const auto recorded = [](const Residual& r) { return !r.row->recorded.empty(); };
   const auto first = std::find_if(all.begin(), all.end(), recorded);
   if (first != all.end())
-    own_ = update(all, 0, model_variance(*first->row), between, recorded, [&](const Residual& r) {
+    own_ = update(all, {0, model_variance(*first->row), between}, recorded, [&](const Residual& r) {
       return task_part(r) + r.row->treatment.sum.variance + model_treatment_variance;
     });
 }

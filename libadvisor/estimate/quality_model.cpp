@@ -23,14 +23,15 @@ struct Node {
 };
 constexpr Node inner{1.3556261799742658, 0.2220759220056126}, outer{2.8569700138728056, 0.0112574113277207};
 
-/// Tails of a new source's rows: with a single source behind a technique nobody knows how far another one lies.
-double freedom(std::int64_t sources) { return sources > 1 ? 4 : 3; }
+/// Tails of a new source's rows, heavier still where a single source stands behind a technique: nobody knows how far
+/// another one lies. Those of the fit's residuals, 2.5, and what covers half, 80 and 90 % of sources left out.
+double freedom(std::int64_t sources) { return sources > 1 ? 3 : residual_df; }
 
 }  // namespace
 
 QualityModel::QualityModel(std::vector<FittedTerm> terms) : terms_(std::move(terms)) {
   for (const auto& term : terms_) index_[{term.term, term.level}] = &term;
-  source_variance_ = variance_of("source") + variance_of("source_technique");
+  source_variance_ = new_source_sd * new_source_sd;
 }
 
 const FittedTerm* QualityModel::find(const std::string& term, const std::string& level) const {
@@ -60,7 +61,22 @@ PreparedModel QualityModel::model(const Model& model) const {
   return result;
 }
 
-TermSum QualityModel::raw(const Treatment& t) const { return sum(treatment_levels(t)); }
+/// Of the whole treatment where its recipe was measured; else that of its bits, or pattern, and of each further term.
+double QualityModel::treatment_variance(const Treatment& t) const {
+  const auto sparsity = [&] {
+    double variance = 0;
+    for (const auto& level : treatment_levels(t))
+      if (level.term == "sparsity") variance += sum({level}).variance;
+    return variance;
+  };
+  if (const auto* recipe = find("treatment_at", recipe_name(t))) return recipe->sd * recipe->sd + sparsity();
+  const auto* step = find("treatment_at", step_name(t));
+  if (!step) return sum(treatment_levels(t)).variance;
+  double variance = step->sd * step->sd;
+  for (const auto& level : treatment_levels(t))
+    if (level.term != "intercept" && level.term != "bits" && level.term != "pattern") variance += sum({level}).variance;
+  return variance;
+}
 
 PreparedTreatment QualityModel::treatment(const Treatment& t) const {
   PreparedTreatment result;
@@ -83,13 +99,14 @@ PreparedTreatment QualityModel::treatment(const Treatment& t) const {
     if (level.term == "intercept" || level.term == "bits" || level.term == "pattern") result.kind_rows = term->rows;
   }
   if (result.pruned) result.rows = result.technique_rows;
-  result.sum = raw(t);
+  result.sum = {sum(treatment_levels(t)).mean, treatment_variance(t)};
   // More bits of the same technique never lose more, whatever their own few rows say.
   if (!t.pruned() && t.activation_bits >= 16)
     for (const double bits : {3.0, 4.0, 5.0, 6.0, 8.0}) {
       Treatment more = t;
       more.weight_bits = bits, more.bits_per_weight = bits + (t.bits_per_weight - t.weight_bits);
-      if (value_bits(more) > value_bits(t)) result.sum.mean = std::max(result.sum.mean, raw(more).mean);
+      if (value_bits(more) > value_bits(t))
+        result.sum.mean = std::max(result.sum.mean, sum(treatment_levels(more)).mean);
     }
   for (auto& level : perplexity_levels("", t))
     if (level.term != "task") result.perplexity += sum({level});
@@ -133,7 +150,8 @@ PreparedTask QualityModel::task(const Yardstick& y, double baseline, bool perple
     result.guessed = sum({{"guess_family", y.family}, {"guess_task", y.task}}).mean / (head + y.chance);
   result.noise = std::hypot(rounding, noise_of(y) / head);
   if (y.task.empty() || !find("task", y.task))  // which task of the family is not known
-    for (auto& part : result.sum) part.variance += y.task.empty() ? variance_of("task") + variance_of("task_kind") : 0;
+    for (auto& part : result.sum)
+      part.variance += y.task.empty() ? variance_of("task") + variance_of("task_pruned") : 0;
   const auto* measured = find("measured", "accuracy");
   result.known = measured && measured->rows > 0;
   return result;

@@ -23,6 +23,11 @@ inline constexpr double cell_variance = scatter * scatter / 2, row_variance = sc
 /// as large as that of a task's response to pruning or quantization.
 inline constexpr double model_treatment_variance = 0.2 * 0.2;
 
+/// How far a source that the fit has not seen lies from it, sd of eta. Larger than the priors of source and
+/// source_technique, with which means are predicted best: the value with which intervals of sources left out cover what
+/// they say.
+inline constexpr double new_source_sd = 0.32;
+
 class QualityModel {
  public:
   QualityModel(QualityModel&&) = default;  // the index points into terms_: moving keeps it, copying would not
@@ -45,7 +50,7 @@ class QualityModel {
 
  private:
   TermSum sum(const Levels& levels) const;
-  TermSum raw(const Treatment& treatment) const;
+  double treatment_variance(const Treatment& treatment) const;
   double typical_headroom(const Yardstick& yardstick) const;
   double noise_of(const Yardstick& yardstick) const;
 
