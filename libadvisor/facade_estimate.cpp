@@ -107,8 +107,7 @@ std::shared_ptr<const Knowledge> Advisor::knowledge_of(const std::string& model,
   if (!state_->is_loaded) {
     Knowledge some = load_knowledge(find_data(state_->data_dir) / "advisor.db", {model, hardware});
     if (!state_->local.empty()) append_local(some, state_->local, model);
-    if ((folder || !some.models.empty()) && (hardware.empty() || !some.devices.empty()))
-      return std::make_shared<const Knowledge>(std::move(some));
+    if (folder || !some.models.empty()) return std::make_shared<const Knowledge>(std::move(some));
   }
   return {state_, &knowledge()};
 }

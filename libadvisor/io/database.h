@@ -12,7 +12,7 @@ namespace advisor {
 /// What a single question needs; an empty id stands for all.
 struct Selection {
   std::string model;     ///< measurements and scores of this model only
-  std::string hardware;  ///< prices of this hardware only
+  std::string hardware;  ///< prices of this hardware, engines on its generation only
 };
 
 /// Everything but `rules`. Ids are those of the catalogs; a measurement whose model or hardware is in no catalog keeps
