@@ -22,7 +22,7 @@ struct Scheme {
 
 /// Number formats as the tables write them, where they are not GGUF types. Groups are those of the published
 /// checkpoints: 128 for GPTQ and AWQ, 64 for bitsandbytes, 32 for the tables that say so.
-constexpr std::array<std::array<std::string_view, 4>, 27> known_formats{{
+constexpr std::array<std::array<std::string_view, 4>, 29> known_formats{{
     {"W4A16-GPTQ", "W4A16-g128", "compressed-tensors", "gptq"},
     {"W4A16-AWQ", "W4A16-g128-asym", "compressed-tensors", "awq"},
     {"W8A16-GPTQ", "W8A16-g128", "compressed-tensors", "gptq"},
@@ -50,6 +50,8 @@ constexpr std::array<std::array<std::string_view, 4>, 27> known_formats{{
     {"bf16", "W16A16", "safetensors", "none"},
     {"fp16", "W16A16", "safetensors", "none"},
     {"float16", "W16A16", "safetensors", "none"},
+    {"BF16", "W16A16", "safetensors", "none"},
+    {"FP16", "W16A16", "safetensors", "none"},
 }};
 
 bool is_scheme(const std::string& text) {

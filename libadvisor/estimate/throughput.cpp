@@ -19,7 +19,7 @@ constexpr double run_noise = 0.06, source_noise = 0.08;
 
 /// What a correction loses on the way to another setup of the same model, as a standard deviation of ln seconds. Chosen
 /// so that transferred estimates cover with their whole source left out.
-constexpr double other_era = 0.12, other_format = 0.12, other_device = 0.12, other_class = 0.20;
+constexpr double other_era = 0.12, other_format = 0.12;
 constexpr double other_kind = 0.25, per_doubling_of_devices = 0.10, per_e_fold_of_load = 0.10;
 
 constexpr double believable = 0.4;
@@ -42,12 +42,13 @@ struct SpeedEstimator::Near {
   std::int64_t rows = 0;
   std::vector<std::string> sources;
   std::string version, recorded;
-  bool exact = false, hardware = false;
+  bool exact = false;
 };
 
 SpeedEstimator::SpeedEstimator(const Knowledge& knowledge) {
+  std::vector<FittedTerm> fitted;
   auto terms = terms_of(knowledge.fits, "speed");
-  if (terms.empty()) terms = fit_speed(knowledge);
+  if (terms.empty()) terms = fitted = fit_speed(knowledge);
   table_ = SpeedTable(terms);
   const SpeedCases cases(knowledge);
   struct Own {
@@ -99,13 +100,13 @@ SpeedEstimator::Near SpeedEstimator::nearby(const std::string& model, const Spee
   std::map<std::string, Study> studies;
   const auto& q = question;
   for (const auto& o : known->second) {
-    if (o.levels.engine != q.levels.engine || about_prompts(o.kind) != about_prompts(q.kind)) continue;
+    if (o.levels.engine != q.levels.engine || o.levels.device != q.levels.device || q.levels.device.empty() ||
+        about_prompts(o.kind) != about_prompts(q.kind))
+      continue;
     double distance = 0;
     const auto differs = [&](bool yes, double sd) { distance += yes ? sd * sd : 0; };
     differs(o.levels.era != q.levels.era, other_era);
     differs(o.levels.format != q.levels.format || o.levels.scheme != q.levels.scheme, other_format);
-    differs(o.levels.device != q.levels.device || o.levels.device.empty(), other_device);
-    differs(o.levels.hardware != q.levels.hardware, other_class);
     differs(o.kind != q.kind, other_kind);
     differs(true, per_doubling_of_devices * std::log2(o.count / (q.work.devices * q.work.stages)));
     const auto& load = q.work.load;
@@ -127,7 +128,6 @@ SpeedEstimator::Near SpeedEstimator::nearby(const std::string& model, const Spee
       near.recorded = std::max(near.recorded, o.recorded);
       near.version = std::max(near.version, o.version);
     }
-    near.hardware = near.hardware || (o.levels.device == q.levels.device && !o.levels.device.empty());
   }
   double weighted = 0;
   for (const auto& [source, study] : studies) {
@@ -159,14 +159,12 @@ std::optional<Rate> SpeedEstimator::ask(const std::string& model, const SpeedRow
     const double posterior = 1 / (1 / variance + near.precision);
     prior.mean += posterior * near.precision * near.correction;
     prior.sd = std::sqrt(posterior + speed_noise * speed_noise);
-    if (near.exact || near.hardware) {
-      rate.basis = near.exact ? Basis::measured : Basis::transferred;
-      rate.rows = near.rows, rate.sources = near.sources;
-      rate.how =
-          near.exact ? "measured in this setup" : "fitted, corrected by other setups of the model on this hardware";
-      if (!near.version.empty()) rate.engine_version = near.version;
-      if (near.exact && !near.recorded.empty()) rate.how = "measured here on " + near.recorded;
-    }
+    rate.basis = near.exact ? Basis::measured : Basis::transferred;
+    rate.rows = near.rows, rate.sources = near.sources;
+    rate.how =
+        near.exact ? "measured in this setup" : "fitted, corrected by other setups of the model on this hardware";
+    if (!near.version.empty()) rate.engine_version = near.version;
+    if (near.exact && !near.recorded.empty()) rate.how = "measured here on " + near.recorded;
   }
   rate.log = prior.scaled(0, speed_sign(question.quantity));
   return rate;
