@@ -3,6 +3,7 @@
 #include <Eigen/SparseCholesky>
 #include <Eigen/SparseCore>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -419,9 +420,29 @@ void QualityFit::add_treatments(bool pruned, const std::map<std::string, Vector>
   }
 }
 
+/// By what the width of intervals was off, by family: the 90 % point of |error| over half the 90 % interval, sources
+/// left out, shrunk to 1 as with one more source that agrees (power S / (S + 1) of S sources). Families with 75 rows
+/// and more, shipped rows of 2026-11-23. These figures have seen all sources: with each family's factor taken from its
+/// other sources alone, 90 % intervals cover 82 % in reading, 83 % in language modelling, 75 % in code, 98 % in speech.
+constexpr std::array calibration{
+    std::pair{"code", 1.76},
+    std::pair{"commonsense", 1.00},
+    std::pair{"instruction", 1.37},
+    std::pair{"knowledge", 0.84},
+    std::pair{"language_modelling", 1.49},
+    std::pair{"math", 0.83},
+    std::pair{"mixed", 0.86},
+    std::pair{"reading", 1.75},
+    std::pair{"speech", 0.38},
+    std::pair{"translation", 1.08},
+    std::pair{"truthfulness", 1.20},
+    std::pair{"vision_language", 1.03},
+};
+
 std::vector<FittedTerm> QualityFit::terms() const {
   std::vector<FittedTerm> out;
   if (cases_.empty()) return out;
+  for (const auto& [family, factor] : calibration) out.push_back(plain_term("calibration", family, factor, 0, 0));
   const std::map<std::string, Vector> average[2]{averages(false), averages(true)};
   for (std::size_t j = 0; j < columns_.size(); ++j) {
     const auto& column = columns_[j];

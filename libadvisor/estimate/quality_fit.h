@@ -38,8 +38,8 @@ namespace advisor {
 
 /// Chosen like the priors, by sources left out: tails and proportional scatter.
 inline constexpr double residual_df = 2.5, scatter = 0.4;
-/// Tables print tenths of points.
-inline constexpr double rounding = 0.003;
+/// Tables print tenths of points: the difference of two such figures is off by 0.1 * sqrt(2 / 12) points.
+inline constexpr double rounding = 0.0004;
 /// Perplexities of one table repeat to a few tenths of a percent (windows, attention kernels).
 inline constexpr double perplexity_noise = 0.005;
 
@@ -47,8 +47,8 @@ inline constexpr double perplexity_noise = 0.005;
 /// task or technique is that of its difference from the average row); "treatment_at", the sum of all terms of a
 /// treatment for the average model and task, with the sd of that sum, by recipe, and by bits or pattern for the average
 /// technique; "noise" by task and family (points as fractions of 1); "headroom_of" by task and family (mean, for
-/// questions that state no baseline); "prior" by term (mean and sd); "measured" by measure (number of rows). The user's
-/// own rows are not in it.
+/// questions that state no baseline); "prior" by term (mean and sd); "measured" by measure (number of rows);
+/// "calibration" by family, a factor on the widths of intervals. The user's own rows are not in it.
 std::vector<FittedTerm> fit_quality(const Knowledge& knowledge);
 
 }  // namespace advisor

@@ -149,6 +149,7 @@ PreparedTask QualityModel::task(const Yardstick& y, double baseline, bool perple
   if (guess_is_fitted(y))
     result.guessed = sum({{"guess_family", y.family}, {"guess_task", y.task}}).mean / (head + y.chance);
   result.noise = std::hypot(rounding, noise_of(y) / head);
+  if (const auto* factor = find("calibration", y.family)) result.calibration = factor->value;
   if (y.task.empty() || !find("task", y.task))  // which task of the family is not known
     for (auto& part : result.sum)
       part.variance += y.task.empty() ? variance_of("task") + variance_of("task_pruned") : 0;
@@ -181,7 +182,7 @@ Distribution QualityModel::outcome(const TermSum& eta, const PreparedTask& y, st
       variance += node.weight * difference * difference;
     }
   }
-  return {centre, std::sqrt(variance), freedom(sources)};
+  return {centre, y.calibration * std::sqrt(variance), freedom(sources)};
 }
 
 }  // namespace advisor

@@ -44,8 +44,9 @@ struct PreparedTask {
   bool known = false;  ///< anything of its family (or of its perplexity) was measured
   bool perplexity = false;
   TermSum sum[2];
-  double guessed = 0;  ///< share of the score that is kept whatever happens
-  double noise = 0;    ///< sd of one measured recovery
+  double guessed = 0;      ///< share of the score that is kept whatever happens
+  double noise = 0;        ///< sd of one measured recovery
+  double calibration = 1;  ///< of the width of intervals in its family
   int key = -1;
 };
 
