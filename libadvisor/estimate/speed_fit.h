@@ -2,12 +2,14 @@
 //
 //   ln seconds(row) = F(work; u) + offset(source, engine, decode or prompt) + noise
 //   u_term = mean + sum of the effects of its blocks,   effect ~ Normal(0, sd of the block)
-//   offset ~ Normal(0, 0.1²),   noise ~ Student t with 4 degrees of freedom, scale by source and kind of row
+//   offset ~ Normal(0, 0.03²),   noise ~ Student t with 2 degrees of freedom, scale by kind of row
 //
 // Maximum a posteriori by Gauss-Newton on the eight slopes of F, weights by Huber's iteration for Student t (Lange,
 // Little and Taylor, J. Am. Stat. Assoc. 84, 1989). The prior spreads are the partial pooling: an engine on a class of
-// hardware with few rows stays near the engine and the class. Scales per source and kind are the residuals' median
-// absolute deviation, pulled to that of the kind.
+// hardware with few rows stays near the engine and the class.
+//
+// Two stages, each to its own optimum: single streams and lone prompts fit all terms but the two of loaded servers
+// (sequence time, batch efficiency); batches and arrivals then fit these two. Queues fit nothing.
 //
 // Stored: for each block the sum of its effects on every combination of levels that occurs, and on its leading levels
 // alone for questions that no row has met; sd from the posterior covariance, plus the prior spread of effects that

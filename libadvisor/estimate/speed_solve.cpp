@@ -10,15 +10,15 @@ namespace advisor {
 
 namespace {
 
-constexpr int turns = 10, rescaling_turn = 3;
+constexpr int turns = 12;
 constexpr double largest_step = 1.0;  // in link space: a factor of e
-constexpr double source_sd = 0.1;     // of a source's offset
-constexpr double pseudo_rows = 20;    // that the scale of a kind is worth against a source's own
+constexpr double source_sd = 0.03;    // of a source's offset
+constexpr double tails = 2;           // degrees of freedom of the rows' noise: a tenth of them are other setups
 
 /// Scatter of rows of one source around the model, where few rows can say: runs repeat within some percent, prompts
 /// and loaded servers less so.
 double usual_scale(const std::string& kind) {
-  if (kind == "single") return 0.10;
+  if (kind == "single") return 0.07;
   if (kind == "single mixture") return 0.15;
   if (kind == "batch") return 0.20;
   if (kind == "prompt") return 0.25;
@@ -102,24 +102,7 @@ void linearize(Problem& problem, const Eigen::VectorXd& value) {
       problem.gradient[i][k] = term < speed_terms ? predicted.slope[term] : 1;
     }
     const double z = problem.residual[i] / problem.scale[i];
-    problem.weight[i] = (speed_df + 1) / (speed_df + z * z) / (problem.scale[i] * problem.scale[i]);
-  }
-}
-
-/// Median absolute deviation of each source's rows of a kind, as a standard deviation.
-void rescale(Problem& problem) {
-  std::map<std::pair<std::string, std::string>, std::vector<double>> groups;
-  for (std::size_t i = 0; i < problem.rows->size(); ++i) {
-    const auto& row = (*problem.rows)[i];
-    groups[{row.source, row.kind}].push_back(std::abs(problem.residual[i]));
-  }
-  for (std::size_t i = 0; i < problem.rows->size(); ++i) {
-    const auto& row = (*problem.rows)[i];
-    auto& group = groups[{row.source, row.kind}];
-    const auto middle = group.begin() + static_cast<std::ptrdiff_t>(group.size() / 2);
-    std::nth_element(group.begin(), middle, group.end());
-    const double own = 1.4826 * *middle, usual = usual_scale(row.kind), n = static_cast<double>(group.size());
-    problem.scale[i] = std::max(usual, std::sqrt((n * own * own + pseudo_rows * usual * usual) / (n + pseudo_rows)));
+    problem.weight[i] = (tails + 1) / (tails + z * z) / (problem.scale[i] * problem.scale[i]);
   }
 }
 
@@ -175,7 +158,7 @@ double misfit(const Problem& problem, const Eigen::VectorXd& value, bool first_s
     const auto& kind = (*problem.rows)[i].kind;
     if (is_first_stage(kind) != first_stage || kind == "queue") continue;
     const double z = problem.residual[i] / problem.scale[i];
-    sum += (speed_df + 1) / 2 * std::log1p(z * z / speed_df);
+    sum += (tails + 1) / 2 * std::log1p(z * z / tails);
   }
   for (Eigen::Index c = 0; c < value.size(); ++c) {
     const double z = value[c] / problem.columns[static_cast<std::size_t>(c)].sd;
@@ -218,7 +201,6 @@ void solve_stage(Problem& problem, Eigen::VectorXd& value, bool first_stage) {
   Eigen::VectorXd slope;
   linearize(problem, value);
   for (int turn = 0; turn < turns; ++turn) {
-    if (turn == rescaling_turn) rescale(problem), linearize(problem, value);
     assemble(problem, value, hessian, slope);
     const Eigen::VectorXd solved =
         Eigen::LLT<Eigen::MatrixXd>(Eigen::MatrixXd(hessian(moving, moving).selfadjointView<Eigen::Lower>()))
@@ -234,7 +216,7 @@ void solve_stage(Problem& problem, Eigen::VectorXd& value, bool first_stage) {
       linearize(problem, value);
       if (misfit(problem, value, first_stage) <= before) break;
     }
-    if (longest < 2e-2 && turn > rescaling_turn) break;
+    if (longest < 2e-2) break;
   }
 }
 

@@ -1,6 +1,6 @@
 // Speeds of a variant on a machine: tokens per second, time to the first token, time per token. The formula is in
 // speed_model.h, its terms are fitted in speed_fit.h; here they are looked up, and corrected by what was measured of
-// the very model with the engine on the device: exact setups count almost in full, other formats, counts and loads the
+// the very model with the engine on the device: exact setups outweigh the fit, other formats, counts and loads the
 // less the farther.
 #pragma once
 

@@ -72,7 +72,7 @@ TEST_F(Throughput, EfficiencyCarriesOverToOtherModels) {
   EXPECT_EQ(rate->engine_version, "0.9.1");
 }
 
-TEST_F(Throughput, MeasuredSetupsCountAlmostInFull) {
+TEST_F(Throughput, MeasuredSetupsOutweighTheFit) {
   const double before = estimator().decode(model, full, a100(), load)->log.mean;
   const double measured = 1.4 * std::exp(before);
   knowledge.speed.push_back(row("v", model, "bf16", 16, measured));
@@ -80,7 +80,7 @@ TEST_F(Throughput, MeasuredSetupsCountAlmostInFull) {
   EXPECT_EQ(rate->basis, Basis::measured);
   EXPECT_EQ(rate->rows, 1);
   EXPECT_EQ(rate->sources, std::vector<std::string>{"v"});
-  EXPECT_NEAR(std::exp(rate->log.mean), measured, 0.1 * measured);
+  EXPECT_GT(rate->log.mean, before + 0.5 * std::log(1.4)) << "nearer to the measured value than to the fit";
   EXPECT_GT(rate->log.sd, 0.05) << "one row never has zero spread";
 }
 
