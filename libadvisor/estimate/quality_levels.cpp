@@ -131,9 +131,14 @@ std::string step_name(const Treatment& t) {
 
 Levels treatment_levels(const Treatment& t) { return t.pruned() ? pruning_levels(t) : quantization_levels(t); }
 
+/// Smaller models are taken as this large: hardly a row is of less, and the trend is not to be carried to models a
+/// hundred times smaller.
+constexpr double least_params = 1e8;
+
 Levels model_levels(const Model& model, bool pruned) {
   Levels levels{{"model", model.id}, {"lineage", model.family.empty() ? "not in the catalog" : model.family}};
-  if (model.params.value_or(0) > 0) levels.push_back({"size", kind(pruned), std::log(*model.params / 7e9)});
+  if (model.params.value_or(0) > 0)
+    levels.push_back({"size", kind(pruned), std::log(std::max(*model.params, least_params) / 7e9)});
   return levels;
 }
 
