@@ -160,7 +160,7 @@ BENCHMARK(point_in_words)->Name("estimate/point_in_words")->Unit(benchmark::kMic
 void load_one_model(benchmark::State& state) {
   const auto database = std::filesystem::path(ADVISOR_BINARY_DIR) / "share/advisor/advisor.db";
   for (auto _ : state) {
-    const Knowledge slice = load_knowledge(database, {model_ids[0], device_ids[0]});
+    const Knowledge slice = load_knowledge(database, {model_ids[0], device_ids[0], {{"mmlu"}}});
     benchmark::DoNotOptimize(Estimator(slice));
   }
 }

@@ -486,5 +486,6 @@ CREATE TABLE fitted_terms (
   rows INTEGER NOT NULL CONSTRAINT "rows is not negative" CHECK (rows >= 0),
   sources TEXT NOT NULL,
   model TEXT REFERENCES models(model_id),  -- of a level that is, or starts with, the id of one model
+  task TEXT REFERENCES tasks(task),  -- of a level that is needed for questions about one task only
   PRIMARY KEY (fit, term, level)
 ) WITHOUT ROWID;

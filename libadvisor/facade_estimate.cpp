@@ -103,10 +103,13 @@ void check_engine(const Knowledge& knowledge, const Hardware& hardware, PointEst
 /// id is not in the catalog, so that the error can name the nearest, or when it is loaded anyway. A checkpoint folder
 /// has no rows of its own but those recorded under its name.
 std::shared_ptr<const Knowledge> Advisor::knowledge_of(const std::string& model, const std::string& hardware,
-                                                       bool folder) const {
+                                                       const std::vector<std::string>& tasks, bool folder) const {
   if (!state_->is_loaded) {
-    Knowledge some = load_knowledge(find_data(state_->data_dir) / "advisor.db", {model, hardware});
-    if (!state_->local.empty()) append_local(some, state_->local, model);
+    Selection only{model, hardware, tasks};
+    const bool local = !state_->local.empty() && fs::exists(state_->local);
+    if (local) only.tasks.reset();  // the user's rows may be of any task
+    Knowledge some = load_knowledge(find_data(state_->data_dir) / "advisor.db", only);
+    if (local) append_local(some, state_->local, model);
     if (folder || !some.models.empty()) return std::make_shared<const Knowledge>(std::move(some));
   }
   return {state_, &knowledge()};
@@ -123,7 +126,7 @@ PointEstimate Advisor::estimate(const PointRequest& request) const {
   fill_workload(profile, answer.defaults);
   std::error_code ec;
   const bool folder = fs::exists(profile.model, ec), probed = profile.hardware.id == "auto";
-  const auto knowledge = knowledge_of(profile.model, probed ? "" : profile.hardware.id, folder);
+  const auto knowledge = knowledge_of(profile.model, probed ? "" : profile.hardware.id, request.tasks, folder);
   std::optional<Probe> machine;
   if (probed) machine = probe();
   Point point;

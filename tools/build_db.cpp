@@ -264,9 +264,11 @@ void store_fits(const fs::path& path) {
   const auto terms = fit_all(load_knowledge(path));
   const Sqlite database = Sqlite::open(path);
   database.execute("BEGIN");
+  // ?8 is the first part of the level, which may name a model or a task. What a task says of compression is needed
+  // wherever the model was measured on it; what it says of scores only where it is asked about.
   Statement insert = database.prepare(
-      "INSERT INTO fitted_terms VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT model_id FROM models WHERE model_id = "
-      "substr(?3, 1, instr(?3 || '|', '|') - 1)))");
+      "INSERT INTO fitted_terms VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT model_id FROM models WHERE model_id = ?8),"
+      " (SELECT task FROM tasks WHERE task = ?8 AND ?1 = 'scores'))");
   const auto rounded = [](double value) {
     char text[32];
     std::snprintf(text, sizeof text, "%.12g", value);
@@ -280,6 +282,7 @@ void store_fits(const fs::path& path) {
     insert.bind(5, rounded(term.sd));
     insert.bind(6, term.rows);
     insert.bind(7, join(term.sources, ";"));
+    insert.bind(8, term.level.substr(0, term.level.find('|')));
     if (const auto failure = insert.insert())
       throw Error(ErrorCode::internal,
                   "fitted term " + term.fit + "." + term.term + "." + term.level + ": " + failure->message);

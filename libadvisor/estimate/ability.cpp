@@ -34,12 +34,16 @@ bool takes_inputs_of(const Model& model, const std::string& family) {
 }  // namespace
 
 double Baseline::quantile(double p) const {
-  if (!predicted()) return std::clamp(Distribution{value, sd, 30}.quantile(p), 0.0, 1.0);
+  if (!predicted()) {
+    static const double at_05 = Distribution{0, 1, 30}.quantile(0.05);  // asked of every score there is
+    const double away = p == 0.05 ? at_05 : p == 0.95 ? -at_05 : Distribution{0, 1, 30}.quantile(p);
+    return std::clamp(value + sd * away, 0.0, 1.0);
+  }
   const double away = logit_to_score(logit.quantile(p), chance) - value;
   return std::clamp(value + std::copysign(std::hypot(away, noise_quantile(p)), p - 0.5), 0.0, 1.0);
 }
 
-AbilityModel::AbilityModel(const std::vector<FittedTerm>& terms, const std::vector<Task>& tasks) {
+AbilityModel::AbilityModel(std::span<const FittedTerm> terms, const std::vector<Task>& tasks) {
   for (const auto& term : terms)
     if (term.term != "scored")
       levels_[term.term].emplace(term.level, Level{term.value, term.sd * term.sd, term.rows, term.sources});

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +17,7 @@ namespace advisor {
 class AbilityModel {
  public:
   /// `terms` of fit "scores"; may be empty, then nothing can be predicted.
-  explicit AbilityModel(const std::vector<FittedTerm>& terms, const std::vector<Task>& tasks);
+  explicit AbilityModel(std::span<const FittedTerm> terms, const std::vector<Task>& tasks);
 
   /// A score of the user's own: sharpens the ability of its model, as one more row of the fit would.
   void learn(const ScoreRow& row, const Model& model);

@@ -30,10 +30,11 @@ std::vector<FittedTerm> fit_all(const Knowledge& knowledge) {
   return all;
 }
 
-std::vector<FittedTerm> terms_of(const std::vector<FittedTerm>& terms, const std::string& fit) {
-  std::vector<FittedTerm> some;
-  std::copy_if(terms.begin(), terms.end(), std::back_inserter(some), [&](const auto& t) { return t.fit == fit; });
-  return some;
+std::span<const FittedTerm> terms_of(const std::vector<FittedTerm>& terms, const std::string& fit) {
+  const auto first = std::lower_bound(terms.begin(), terms.end(), fit,
+                                      [](const FittedTerm& term, const std::string& id) { return term.fit < id; });
+  const auto last = std::find_if(first, terms.end(), [&](const FittedTerm& term) { return term.fit != fit; });
+  return {first, last};
 }
 
 }  // namespace advisor

@@ -2,6 +2,8 @@
 // knowledge without fitted terms (a backtest that left a source out) calls the same functions.
 #pragma once
 
+#include <span>
+#include <string>
 #include <vector>
 
 #include "core/fit.h"
@@ -12,7 +14,7 @@ namespace advisor {
 /// Terms of every fit, sorted by fit, term, level. Same rows in any order, same bytes out.
 std::vector<FittedTerm> fit_all(const Knowledge& knowledge);
 
-/// Those of one fit; empty when it was never stored.
-std::vector<FittedTerm> terms_of(const std::vector<FittedTerm>& terms, const std::string& fit);
+/// Those of one fit, of terms sorted as above; empty when it was never stored.
+std::span<const FittedTerm> terms_of(const std::vector<FittedTerm>& terms, const std::string& fit);
 
 }  // namespace advisor

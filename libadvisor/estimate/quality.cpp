@@ -8,15 +8,14 @@
 #include "estimate/quality_fit.h"
 #include "estimate/quality_local.h"
 #include "estimate/quality_model.h"
-#include "estimate/scores.h"
 
 namespace advisor {
 
 namespace {
 
 QualityModel fitted(const Knowledge& knowledge) {
-  auto terms = terms_of(knowledge.fits, "quality");
-  return QualityModel(terms.empty() ? fit_quality(knowledge) : std::move(terms));
+  const auto terms = terms_of(knowledge.fits, "quality");
+  return QualityModel(terms.empty() ? fit_quality(knowledge) : std::vector<FittedTerm>(terms.begin(), terms.end()));
 }
 
 std::string count(std::size_t n, const char* what) { return std::to_string(n) + " " + what + (n == 1 ? "" : "s"); }
@@ -29,7 +28,6 @@ struct QualityEstimator::Index {
   explicit Index(const Knowledge& knowledge);
 
   QualityModel model;
-  ScoreTables scores;
   std::map<std::string, int> treatments, tasks;  ///< keys of what was measured
   std::map<std::string, LocalQuality> local;     ///< by model
 
@@ -52,7 +50,7 @@ struct QualityEstimator::Index {
                std::vector<std::string>& sources, std::string& how) const;
 };
 
-QualityEstimator::Index::Index(const Knowledge& knowledge) : model(fitted(knowledge)), scores(knowledge) {
+QualityEstimator::Index::Index(const Knowledge& knowledge) : model(fitted(knowledge)) {
   const QualityCases reader(knowledge);
   std::vector<QualityCase> cases;
   for (const auto& row : knowledge.quality)
@@ -65,11 +63,19 @@ QualityEstimator::Index::Index(const Knowledge& knowledge) : model(fitted(knowle
     int next = 0;
     for (auto& [name, key] : *keys) key = next++;
   }
+  // Many rows share a treatment, and a model of one stated size: each is prepared once.
+  std::map<std::pair<std::string, double>, PreparedModel> models;
+  std::map<Treatment, PreparedTreatment> treated;
   std::map<std::string, std::vector<LocalRow>> rows;
-  for (const auto& c : cases)
-    rows[c.model.id].push_back({model.model(c.model), prepare(c.treatment),
-                                prepare(c.yardstick, c.baseline, c.measure == "perplexity"), c.observed, c.source,
-                                c.recorded});
+  for (const auto& c : cases) {
+    const std::pair sized{c.model.id, c.model.params.value_or(0)};
+    const auto m = models.find(sized);
+    const auto t = treated.find(c.treatment);
+    rows[c.model.id].push_back(
+        {m != models.end() ? m->second : models.emplace(sized, model.model(c.model)).first->second,
+         t != treated.end() ? t->second : treated.emplace(c.treatment, prepare(c.treatment)).first->second,
+         prepare(c.yardstick, c.baseline, c.measure == "perplexity"), c.observed, c.source, c.recorded});
+  }
   for (const auto& [id, some] : rows) local.emplace(id, LocalQuality(model, some));
 }
 
@@ -228,18 +234,6 @@ std::optional<Prediction> QualityEstimator::predict(const QualityCase& question)
   Prediction result{answer->distribution, answer->basis, answer->rows, {}, ""};
   index_->explain(m, t, y, question.treatment, result.sources, result.how);
   return result;
-}
-
-std::optional<ScoreTable> QualityEstimator::choose_table(const std::string& model, const Yardstick& yardstick) const {
-  return index_->scores.choose(model, yardstick);
-}
-
-std::optional<Baseline> QualityEstimator::baseline(const std::string& model, const ScoreTable& table) const {
-  return index_->scores.baseline(model, table);
-}
-
-std::vector<std::string> QualityEstimator::ranked(const ScoreTable& table) const {
-  return index_->scores.ranked(table);
 }
 
 Distribution relative_to_baseline(const Distribution& recovery, double baseline, double chance) {

@@ -58,13 +58,6 @@ class QualityEstimator {
   std::optional<QualityNumbers> numbers(const PreparedModel& model, const PreparedTreatment& treatment,
                                         const PreparedTask& task) const;
 
-  /// The table that compares most models on the yardstick, one that has `model` if any has. Benchmarks of the family
-  /// when the yardstick names none.
-  std::optional<ScoreTable> choose_table(const std::string& model, const Yardstick& yardstick) const;
-  std::optional<Baseline> baseline(const std::string& model, const ScoreTable& table) const;
-  /// Scored models of a table, best first, ties by id.
-  std::vector<std::string> ranked(const ScoreTable& table) const;
-
  private:
   struct Index;
   std::unique_ptr<const Index> index_;

@@ -2,6 +2,7 @@
 // what a backtest scores.
 #pragma once
 
+#include <compare>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ struct Treatment {
   double sparsity = 0;  ///< 0..1
   std::string pattern;  ///< "", "unstructured", "2:4", "structured-depth" ...
   bool pruned() const { return sparsity > 0; }
+  auto operator<=>(const Treatment&) const = default;
 };
 
 /// Throws invalid_argument for a scheme that cannot be read.

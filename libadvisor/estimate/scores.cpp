@@ -30,8 +30,9 @@ Baseline measured_baseline(double value, double half_spread, std::vector<std::st
 
 ScoreTables::ScoreTables(const Knowledge& knowledge) {
   for (const auto& model : knowledge.models) models_.emplace(model.id, model);
+  std::vector<FittedTerm> fitted;
   auto terms = terms_of(knowledge.fits, "scores");
-  if (terms.empty()) terms = fit_scores(knowledge);
+  if (terms.empty()) terms = fitted = fit_scores(knowledge);
   abilities_ = std::make_unique<AbilityModel>(terms, knowledge.tasks);
   std::map<std::string, std::string> families;
   for (const auto& task : knowledge.tasks) families[task.id] = task.family;

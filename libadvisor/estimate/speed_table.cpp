@@ -26,7 +26,7 @@ constexpr double unknown_spread = 0.7;
 
 }  // namespace
 
-SpeedTable::SpeedTable(const std::vector<FittedTerm>& terms) {
+SpeedTable::SpeedTable(std::span<const FittedTerm> terms) {
   const auto& blocks = speed_blocks();
   cells_.resize(blocks.size());
   for (const auto& term : terms) {

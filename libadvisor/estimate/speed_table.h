@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,7 @@ struct SpeedSetup {
 class SpeedTable {
  public:
   SpeedTable() = default;
-  explicit SpeedTable(const std::vector<FittedTerm>& terms);
+  explicit SpeedTable(std::span<const FittedTerm> terms);
 
   /// nullopt: nothing was ever measured with this engine.
   std::optional<SpeedSetup> setup(const SpeedLevels& levels) const;

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "core/knowledge.h"
 
@@ -11,8 +13,11 @@ namespace advisor {
 
 /// What a single question needs; an empty id stands for all.
 struct Selection {
-  std::string model;     ///< measurements and scores of this model only
+  std::string model;     ///< measurements and scores of this model only, and no fitted terms of another
   std::string hardware;  ///< prices of this hardware, engines on its generation only
+  /// Task types or benchmarks: fitted terms of their families and of what the model was measured on. For knowledge to
+  /// which no rows are added.
+  std::optional<std::vector<std::string>> tasks{};
 };
 
 /// Everything but `rules`. Ids are those of the catalogs; a measurement whose model or hardware is in no catalog keeps

@@ -1,6 +1,7 @@
 // Measurements, scores and what was fitted to them.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "io/database_rows.h"
 
@@ -103,12 +104,30 @@ std::vector<Score> read_scores(const Sqlite& database, const std::string& model)
       model);
 }
 
+/// Tasks whose terms a selection needs: those of the families that are asked about, and those of the model's own rows.
+std::set<std::string> needed_tasks(const Selection& only, const Knowledge& knowledge) {
+  std::set<std::string> families, needed;
+  for (const Task& task : knowledge.tasks)
+    if (std::find(only.tasks->begin(), only.tasks->end(), task.id) != only.tasks->end()) families.insert(task.family);
+  for (const Task& task : knowledge.tasks)
+    if (families.contains(task.family)) needed.insert(task.id);
+  for (const auto& row : knowledge.quality) needed.insert(row.task);
+  for (const auto& row : knowledge.scores) needed.insert(row.task);
+  return needed;
+}
+
 /// Terms of one model are of no use to another.
-std::vector<FittedTerm> read_fits(const Sqlite& database, const std::string& model) {
-  const std::string others = model.empty() ? "" : " WHERE model IS NULL OR model = ?1";
+std::vector<FittedTerm> read_fits(const Sqlite& database, const Selection& only, const Knowledge& knowledge) {
+  std::string where = only.model.empty() ? " WHERE TRUE" : " WHERE (model IS NULL OR model = ?1)";
+  if (only.tasks) {
+    std::string tasks;
+    for (const auto& task : needed_tasks(only, knowledge))  // ids of a vocabulary that has no quotes in it
+      tasks += (tasks.empty() ? "'" : ", '") + task + "'";
+    where += " AND (task IS NULL OR task IN (" + tasks + "))";
+  }
   return read_all<FittedTerm>(
       database,
-      "SELECT fit, term, level, value, sd, rows, sources FROM fitted_terms" + others + " ORDER BY fit, term, level",
+      "SELECT fit, term, level, value, sd, rows, sources FROM fitted_terms" + where + " ORDER BY fit, term, level",
       [](Row& row, FittedTerm& t) {
         for (auto* text : {&t.fit, &t.term, &t.level}) *text = row.text();
         t.value = row.number();
@@ -116,7 +135,7 @@ std::vector<FittedTerm> read_fits(const Sqlite& database, const std::string& mod
         t.rows = row.integer();
         t.sources = split(row.text());
       },
-      model);
+      only.model);
 }
 
 /// "4", "2.28": bits as they are written in a scheme.
@@ -150,7 +169,7 @@ void read_measurements(const Sqlite& database, const Selection& only, Knowledge&
   knowledge.quality = read_quality(database, only.model);
   knowledge.speed = read_speed(database, only.model);
   knowledge.scores = read_scores(database, only.model);
-  knowledge.fits = read_fits(database, only.model);
+  knowledge.fits = read_fits(database, only, knowledge);
 }
 
 }  // namespace advisor

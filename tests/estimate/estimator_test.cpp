@@ -102,7 +102,7 @@ TEST(Estimator, NothingWithoutBasisAndSources) {
 TEST(Estimator, OneModelsRowsAreEnough) {
   for (const char* model : {"meta-llama/Llama-3.1-8B-Instruct", "mistralai/Mistral-7B-v0.1", "google/gemma-3-27b-it"}) {
     for (const char* hardware : {"nvidia-a100-sxm4-80gb", "nvidia-t4-16gb"}) {
-      const Knowledge slice = load_knowledge(database, {model, hardware});
+      const Knowledge slice = load_knowledge(database, {model, hardware, {{"mmlu", "gsm8k"}}});
       ASSERT_LT(slice.quality.size(), whole().quality.size());
       const Estimator from_slice(slice);
       for (const auto& point : points()) {

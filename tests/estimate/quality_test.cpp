@@ -298,20 +298,6 @@ TEST_F(Quality, OrderOfRowsChangesNothing) {
   EXPECT_EQ(before->recovery.sd, after->recovery.sd);
 }
 
-TEST_F(Quality, ScoresCompareOnlyInOneTable) {
-  const auto score = [](const char* model, const char* harness, double value) {
-    return Score{model, "mmlu", "knowledge", "acc", "5", "", harness, value, "url", "", "proportion"};
-  };
-  knowledge.scores = {score("a", "x", 0.7), score("b", "x", 0.8), score("c", "x", 0.6), score("d", "y", 0.9)};
-  const QualityEstimator quality(knowledge);
-  const auto table = quality.choose_table("d", mmlu);
-  EXPECT_EQ(table->harness, "y") << "the one that has the model";
-  EXPECT_EQ(quality.choose_table("unknown", mmlu)->harness, "x") << "the one with most models";
-  EXPECT_FALSE(quality.baseline("a", *table));
-  EXPECT_THAT(quality.ranked(*quality.choose_table("a", mmlu)), testing::ElementsAre("b", "a", "c"));
-  EXPECT_FALSE(quality.choose_table("a", {"gsm8k", "math", 0}));
-}
-
 TEST(RelativeToBaseline, ChanceMovesItTowardOne) {
   const auto relative = relative_to_baseline({0.9, 0.02, 5}, 0.65, 0.25);
   EXPECT_NEAR(relative.mean, (0.25 + 0.9 * 0.4) / 0.65, 1e-12);
