@@ -105,7 +105,7 @@ void check_engine(const Knowledge& knowledge, const Hardware& hardware, PointEst
 std::shared_ptr<const Knowledge> Advisor::knowledge_of(const std::string& model, const std::string& hardware,
                                                        const std::vector<std::string>& tasks, bool folder) const {
   if (!state_->is_loaded) {
-    Selection only{model, hardware, tasks};
+    Selection only{model, hardware.empty() ? "none" : hardware, tasks};  // explicit numbers have no rows
     const bool local = !state_->local.empty() && fs::exists(state_->local);
     if (local) only.tasks.reset();  // the user's rows may be of any task
     Knowledge some = load_knowledge(find_data(state_->data_dir) / "advisor.db", only);

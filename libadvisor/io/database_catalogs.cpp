@@ -151,6 +151,22 @@ std::vector<PublishedCheckpoint> read_published(const Sqlite& database, const st
       model);
 }
 
+/// Spellings of published tables that stand for an id.
+std::vector<Alias> read_aliases(const Sqlite& database) {
+  return read_all<Alias>(
+      database,
+      "SELECT published AS name, model_id AS id, 'model' AS kind, relation || ': ' || reason FROM model_aliases"
+      " WHERE model_id IS NOT NULL"
+      " UNION ALL SELECT published, hardware_id, 'hardware', reason FROM hardware_aliases WHERE hardware_id IS NOT NULL"
+      " UNION ALL SELECT published, technique, 'technique', '' FROM technique_aliases"
+      " UNION ALL SELECT published, task, 'task', '' FROM task_aliases"
+      " UNION ALL SELECT published, metric, 'metric', '' FROM metric_aliases"
+      " UNION ALL SELECT published, engine, 'engine', '' FROM engine_aliases ORDER BY kind, name",
+      [](Row& row, Alias& a) {
+        for (auto* text : {&a.name, &a.id, &a.kind, &a.reason}) *text = row.text();
+      });
+}
+
 }  // namespace
 
 void read_catalogs(const Sqlite& database, const Selection& only, Knowledge& knowledge) {
@@ -161,6 +177,7 @@ void read_catalogs(const Sqlite& database, const Selection& only, Knowledge& kno
   knowledge.prices = read_prices(database, only.hardware);
   knowledge.api_prices = read_api_prices(database, only.model);
   knowledge.published = read_published(database, only.model);
+  if (only.model.empty()) knowledge.aliases = read_aliases(database);  // a chosen model is known by its id
 }
 
 void read_vocabularies(const Sqlite& database, Knowledge& knowledge) {
@@ -180,18 +197,6 @@ void read_vocabularies(const Sqlite& database, Knowledge& knowledge) {
       database, "SELECT source_id, title, publisher, year, url, license_if_stated FROM sources ORDER BY source_id",
       [](Row& row, Source& s) {
         for (auto* text : {&s.id, &s.title, &s.publisher, &s.year, &s.url, &s.licence}) *text = row.text();
-      });
-  knowledge.aliases = read_all<Alias>(
-      database,
-      "SELECT published AS name, model_id AS id, 'model' AS kind, relation || ': ' || reason FROM model_aliases"
-      " WHERE model_id IS NOT NULL"
-      " UNION ALL SELECT published, hardware_id, 'hardware', reason FROM hardware_aliases WHERE hardware_id IS NOT NULL"
-      " UNION ALL SELECT published, technique, 'technique', '' FROM technique_aliases"
-      " UNION ALL SELECT published, task, 'task', '' FROM task_aliases"
-      " UNION ALL SELECT published, metric, 'metric', '' FROM metric_aliases"
-      " UNION ALL SELECT published, engine, 'engine', '' FROM engine_aliases ORDER BY kind, name",
-      [](Row& row, Alias& a) {
-        for (auto* text : {&a.name, &a.id, &a.kind, &a.reason}) *text = row.text();
       });
 }
 

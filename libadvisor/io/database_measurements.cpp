@@ -50,7 +50,7 @@ std::vector<QualityMeasurement> read_quality(const Sqlite& database, const std::
       model);
 }
 
-std::vector<SpeedMeasurement> read_speed(const Sqlite& database, const std::string& model) {
+std::vector<SpeedMeasurement> read_speed(const Sqlite& database, const Selection& only) {
   const std::string sql =
       "SELECT source_file, coalesce(catalog_model, s.model_id), coalesce(model_params_b, m.params_b),"
       " coalesce(s.active_params_b, m.active_params_b), format, weight_bits,"
@@ -58,7 +58,11 @@ std::vector<SpeedMeasurement> read_speed(const Sqlite& database, const std::stri
       "hardware_count,"
       " parallelism, input_len, output_len, batch_or_concurrency, metric, value, url, s.locator, suspect"
       " FROM speed_rows s LEFT JOIN models m ON m.model_id = s.catalog_model" +
-      where_is("catalog_model", model) + " ORDER BY source_file, s.line";
+      where_is("catalog_model", only.model) +
+      (only.hardware.empty() ? ""
+       : only.model.empty()  ? " WHERE hardware = ?2"
+                             : " AND hardware = ?2") +
+      " ORDER BY source_file, s.line";
   std::int64_t id = 0;
   return read_all<SpeedMeasurement>(
       database, sql,
@@ -83,7 +87,7 @@ std::vector<SpeedMeasurement> read_speed(const Sqlite& database, const std::stri
         s.value = row.number();
         for (auto* text : {&s.url, &s.locator, &s.suspect}) *text = row.text();
       },
-      model);
+      only.model, only.hardware);
 }
 
 std::vector<Score> read_scores(const Sqlite& database, const std::string& model) {
@@ -167,7 +171,7 @@ std::string scheme_of(const QualityMeasurement& row) {
 
 void read_measurements(const Sqlite& database, const Selection& only, Knowledge& knowledge) {
   knowledge.quality = read_quality(database, only.model);
-  knowledge.speed = read_speed(database, only.model);
+  knowledge.speed = read_speed(database, only);
   knowledge.scores = read_scores(database, only.model);
   knowledge.fits = read_fits(database, only, knowledge);
 }

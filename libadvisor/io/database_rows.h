@@ -55,12 +55,14 @@ class Row {
   int next_ = 0;
 };
 
-/// `chosen` is bound to the first parameter of `sql`, if it has one: the id that rows are selected by, empty = all.
+/// `first` and `second` are bound to ?1 and ?2 of `sql`, if it has them: ids that rows are selected by, empty = all.
 template <typename Value, typename Read>
-std::vector<Value> read_all(const Sqlite& database, const std::string& sql, Read read, const std::string& chosen = {}) {
+std::vector<Value> read_all(const Sqlite& database, const std::string& sql, Read read, const std::string& first = {},
+                            const std::string& second = {}) {
   std::vector<Value> values;
   Statement statement = database.prepare(sql);
-  if (!chosen.empty()) statement.bind(1, chosen);
+  if (!first.empty()) statement.bind(1, first);
+  if (!second.empty()) statement.bind(2, second);
   while (statement.step()) {
     Row row(statement);
     read(row, values.emplace_back());
