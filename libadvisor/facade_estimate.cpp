@@ -110,7 +110,8 @@ std::shared_ptr<const Knowledge> Advisor::knowledge_of(const std::string& model,
     if (local) only.tasks.reset();  // the user's rows may be of any task
     Knowledge some = load_knowledge(find_data(state_->data_dir) / "advisor.db", only);
     if (local) append_local(some, state_->local, model);
-    if (folder || !some.models.empty()) return std::make_shared<const Knowledge>(std::move(some));
+    if ((folder || !some.models.empty()) && (hardware.empty() || !some.devices.empty()))
+      return std::make_shared<const Knowledge>(std::move(some));
   }
   return {state_, &knowledge()};
 }

@@ -14,7 +14,7 @@ namespace advisor {
 /// What a single question needs; an empty id stands for all.
 struct Selection {
   std::string model;     ///< measurements and scores of this model only, and no fitted terms of another
-  std::string hardware;  ///< prices and speeds of this hardware, engines on its generation only
+  std::string hardware;  ///< this hardware, its prices and speeds, engines on its generation only
   /// Task types or benchmarks: fitted terms of their families and of what the model was measured on. For knowledge to
   /// which no rows are added.
   std::optional<std::vector<std::string>> tasks{};

@@ -51,25 +51,29 @@ std::vector<Model> read_models(const Sqlite& database, const std::string& only) 
       only);
 }
 
-std::vector<Device> read_devices(const Sqlite& database) {
-  const char* sql =
+std::vector<Device> read_devices(const Sqlite& database, const std::string& only) {
+  const std::string sql =
       "SELECT hardware_id, h.name, vendor, kind, g.generation, compute_capability, memory_gb, memory_bandwidth_gbs,"
       " fp32_tflops, fp16_tflops, bf16_tflops, fp8_tflops, int8_tops, fp4_tflops, int4_tops, sparse_2_4, "
       "unified_memory,"
       " interconnect_gbs, h.source, h.locator, h.notes FROM hardware h JOIN generation_names g ON g.name = "
-      "h.generation ORDER BY hardware_id";
-  return read_all<Device>(database, sql, [](Row& row, Device& d) {
-    for (auto* text : {&d.id, &d.name, &d.vendor, &d.kind, &d.generation}) *text = row.text();
-    d.compute_capability = row.maybe_number();
-    d.memory = times(row.maybe_number(), gigabyte_of_memory).value_or(0);
-    d.bandwidth = times(row.maybe_number(), giga);
-    for (auto* rate : {&d.fp32, &d.fp16, &d.bf16, &d.fp8, &d.int8, &d.fp4, &d.int4})
-      *rate = times(row.maybe_number(), tera);
-    d.sparse_2_4 = row.maybe_yes();
-    d.unified_memory = row.yes();
-    d.interconnect = times(row.maybe_number(), giga);
-    for (auto* text : {&d.url, &d.locator, &d.notes}) *text = row.text();
-  });
+      "h.generation" +
+      where_is("hardware_id", only) + " ORDER BY hardware_id";
+  return read_all<Device>(
+      database, sql,
+      [](Row& row, Device& d) {
+        for (auto* text : {&d.id, &d.name, &d.vendor, &d.kind, &d.generation}) *text = row.text();
+        d.compute_capability = row.maybe_number();
+        d.memory = times(row.maybe_number(), gigabyte_of_memory).value_or(0);
+        d.bandwidth = times(row.maybe_number(), giga);
+        for (auto* rate : {&d.fp32, &d.fp16, &d.bf16, &d.fp8, &d.int8, &d.fp4, &d.int4})
+          *rate = times(row.maybe_number(), tera);
+        d.sparse_2_4 = row.maybe_yes();
+        d.unified_memory = row.yes();
+        d.interconnect = times(row.maybe_number(), giga);
+        for (auto* text : {&d.url, &d.locator, &d.notes}) *text = row.text();
+      },
+      only);
 }
 
 std::vector<Technique> read_techniques(const Sqlite& database) {
@@ -171,7 +175,7 @@ std::vector<Alias> read_aliases(const Sqlite& database) {
 
 void read_catalogs(const Sqlite& database, const Selection& only, Knowledge& knowledge) {
   knowledge.models = read_models(database, only.model);
-  knowledge.devices = read_devices(database);
+  knowledge.devices = read_devices(database, only.hardware);
   knowledge.techniques = read_techniques(database);
   knowledge.engine_support = read_support(database, only.hardware);
   knowledge.prices = read_prices(database, only.hardware);

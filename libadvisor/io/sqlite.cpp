@@ -64,13 +64,18 @@ void Sqlite::Close::operator()(sqlite3* database) const { sqlite3_close(database
 
 Sqlite::Sqlite(const std::filesystem::path& path, int flags) : name_(path.string()) {
   sqlite3* database = nullptr;
-  const int result = sqlite3_open_v2(name_.c_str(), &database, flags, nullptr);
+  // A connection stays in the thread that opened it: SQLite need not lock.
+  const int result = sqlite3_open_v2(name_.c_str(), &database, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   database_.reset(database);
   if (result != SQLITE_OK) fail("cannot be opened");
   sqlite3_extended_result_codes(database, 0);
 }
 
-Sqlite Sqlite::open_read_only(const std::filesystem::path& path) { return Sqlite(path, SQLITE_OPEN_READONLY); }
+Sqlite Sqlite::open_read_only(const std::filesystem::path& path) {
+  Sqlite database(path, SQLITE_OPEN_READONLY);
+  database.execute("PRAGMA mmap_size = 268435456");  // pages are used where they lie instead of read one by one
+  return database;
+}
 
 Sqlite Sqlite::open(const std::filesystem::path& path) {
   Sqlite database(path, SQLITE_OPEN_READWRITE);
