@@ -66,9 +66,17 @@ Json quality_json(const std::optional<QualityEstimate>& quality) {
 }
 
 Json memory_json(const MemoryEstimate& memory) {
-  return {{"bytes", memory.total},       {"weights", memory.weights},        {"kv_cache", memory.kv_cache},
-          {"overhead", memory.overhead}, {"available", memory.available},    {"basis", memory.basis},
-          {"context", memory.context},   {"concurrency", memory.concurrency}};
+  return {{"bytes", memory.total},
+          {"weights", memory.weights},
+          {"kv_cache", memory.kv_cache},
+          {"overhead", memory.overhead},
+          {"available", memory.available},
+          {"basis", memory.basis},
+          {"context", memory.context},
+          {"concurrency", memory.concurrency},
+          {"activations", memory.activations},
+          {"assumed", text_or_null(memory.assumed)},
+          {"sources", memory.sources}};
 }
 
 Json evidence_json(const std::vector<Evidence>& evidence) {

@@ -35,8 +35,8 @@ struct MemoryEstimate {
   std::int64_t context = 0, concurrency = 1;                  ///< what was assumed
   double activations = 0;  ///< of the overhead: what a step computes with; the rest is the engine's own
   double weights_sd = 0, kv_cache_sd = 0, overhead_sd = 0, available_sd = 0;  ///< standard deviations, bytes
-  std::string assumed;               ///< the engine and settings that the overhead is for
-  std::vector<std::string> sources;  ///< of the overhead
+  std::string assumed{};               ///< the engine and settings that the overhead is for
+  std::vector<std::string> sources{};  ///< of the overhead
 };
 
 struct QualityEstimate {

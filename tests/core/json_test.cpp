@@ -117,7 +117,10 @@ TEST(Json, RecommendationGolden) {
           "available": 24000000000.0,
           "basis": "geometry",
           "context": 4096,
-          "concurrency": 1
+          "concurrency": 1,
+          "activations": 0.0,
+          "assumed": null,
+          "sources": []
         },
         "decode_tokens_per_second": {
           "mean": 100.0,
