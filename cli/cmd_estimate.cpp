@@ -93,7 +93,7 @@ PointRequest request_of(const po::variables_map& values) {
     const auto [field, value] = split_setting(setting, "--set");
     set_field(request.profile, field, std::string_view(value));
   }
-  request.variant.technique = request.variant.scheme = request.variant.format = "";
+  request.variant.technique = request.variant.scheme = request.variant.format = request.variant.kv = "";
   for (auto [option, member] : {std::pair{"technique", &request.variant.technique},
                                 {"scheme", &request.variant.scheme},
                                 {"format", &request.variant.format},

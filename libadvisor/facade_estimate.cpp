@@ -6,6 +6,7 @@
 #include "core/suggest.h"
 #include "core/units.h"
 #include "estimate/estimator.h"
+#include "estimate/kv_cache.h"
 #include "facade_resolve.h"
 #include "io/database.h"
 #include "io/local_database.h"
@@ -47,6 +48,10 @@ void fill_variant(const Profile& profile, Variant& variant, Defaults& defaults) 
   if (profile.engine != "any") variant.engine = profile.engine;
   fill(variant.engine, "engine", variant.format == "gguf" ? "llama.cpp" : "vllm");
   fill(variant.kv, "kv", "fp16");
+  if (const auto known = kv_formats(); std::find(known.begin(), known.end(), variant.kv) == known.end()) {
+    throw Error(ErrorCode::invalid_argument, "unknown number format of the KV cache \"" + variant.kv + '"' +
+                                                 did_you_mean(variant.kv, known) + "; known: " + join(known));
+  }
 }
 
 /// A prompt and its answer have to fit the context: it grows unless somebody set it.

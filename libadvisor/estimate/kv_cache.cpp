@@ -74,27 +74,41 @@ std::optional<KvLayout> kv_layout(const Model& m) {
   return layout;
 }
 
+namespace {
+
+/// llama.cpp's cache types are blocks of 32 values; int4 as in transformers' quantized cache: a 16-bit scale and zero
+/// point per 64 values; nvfp4: an 8-bit scale per 16.
+constexpr std::pair<std::string_view, double> cache_formats[] = {{"fp16", 2.0},
+                                                                 {"bf16", 2.0},
+                                                                 {"f16", 2.0},
+                                                                 {"fp8", 1.0},
+                                                                 {"fp8_e4m3", 1.0},
+                                                                 {"fp8_e5m2", 1.0},
+                                                                 {"int8", 1.0},
+                                                                 {"q8_0", 34.0 / 32},
+                                                                 {"q5_1", 24.0 / 32},
+                                                                 {"q5_0", 22.0 / 32},
+                                                                 {"q4_1", 20.0 / 32},
+                                                                 {"q4_0", 18.0 / 32},
+                                                                 {"iq4_nl", 18.0 / 32},
+                                                                 {"int4", 0.5 + 4.0 / 64},
+                                                                 {"fp4", 0.5 + 1.0 / 16},
+                                                                 {"nvfp4", 0.5 + 1.0 / 16},
+                                                                 {"fp32", 4.0},
+                                                                 {"f32", 4.0}};
+
+}  // namespace
+
 double kv_value_bytes(std::string_view kv) {
-  // llama.cpp's cache types are blocks of 32 values; int4 as in transformers' quantized cache: a 16-bit scale and zero
-  // point per 64 values; nvfp4: an 8-bit scale per 16.
-  constexpr std::pair<std::string_view, double> sizes[] = {{"fp8", 1.0},
-                                                           {"fp8_e4m3", 1.0},
-                                                           {"fp8_e5m2", 1.0},
-                                                           {"int8", 1.0},
-                                                           {"q8_0", 34.0 / 32},
-                                                           {"q5_1", 24.0 / 32},
-                                                           {"q5_0", 22.0 / 32},
-                                                           {"q4_1", 20.0 / 32},
-                                                           {"q4_0", 18.0 / 32},
-                                                           {"iq4_nl", 18.0 / 32},
-                                                           {"int4", 0.5 + 4.0 / 64},
-                                                           {"fp4", 0.5 + 1.0 / 16},
-                                                           {"nvfp4", 0.5 + 1.0 / 16},
-                                                           {"fp32", 4.0},
-                                                           {"f32", 4.0}};
-  for (const auto& [name, bytes] : sizes)
+  for (const auto& [name, bytes] : cache_formats)
     if (name == kv) return bytes;
   return 2;
+}
+
+std::vector<std::string> kv_formats() {
+  std::vector<std::string> names;
+  for (const auto& [name, bytes] : cache_formats) names.emplace_back(name);
+  return names;
 }
 
 KvPaging kv_paging(const std::string& engine, const Model& m) {

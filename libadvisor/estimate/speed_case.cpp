@@ -130,10 +130,31 @@ std::optional<std::int64_t> number_in(std::string_view text) {
 
 /// Median prompt of ShareGPT as AccelMark's suites state it.
 constexpr std::int64_t sharegpt_prompt = 280;
+
+/// AccelMark's suites as they were run (data/README.md says from which files): mean lengths in tokens, and how many
+/// requests arrive in one run at a rate. Medians of prompts and caps of answers are all that its rows state.
+struct Suite {
+  std::string_view name;
+  std::int64_t prompt, answer, arrivals;
+};
+constexpr std::array<Suite, 6> suites{{{"_suite_A_", 256, 346, 300},
+                                       {"_suite_B_", 256, 346, 200},
+                                       {"_suite_C_", 256, 346, 300},
+                                       {"_suite_D_", 28641, 256, 200},
+                                       {"_suite_F_", 103, 211, 300},
+                                       {"_suite_G_", 306, 341, 300}}};
+
+const Suite* suite_of(const SpeedMeasurement& row) {
+  if (row.source != "accelmark") return nullptr;
+  for (const auto& suite : suites)
+    if (row.locator.find(suite.name) != std::string::npos) return &suite;
+  return nullptr;
+}
 /// Where a table of single streams says nothing: llama-bench's standard lengths.
 constexpr std::int64_t usual_prompt = 512, usual_answer = 128;
 
 std::int64_t prompt_of(const SpeedMeasurement& row) {
+  if (const auto* suite = suite_of(row)) return suite->prompt;
   if (row.input_tokens) return *row.input_tokens;
   if (const auto stated = number_in(row.input_length)) return *stated;
   return row.input_length.find("ShareGPT") != std::string::npos ? sharegpt_prompt : usual_prompt;
@@ -141,6 +162,7 @@ std::int64_t prompt_of(const SpeedMeasurement& row) {
 
 /// "<=512" is a cap: answers of a chat are half as long on average.
 std::int64_t answer_of(const SpeedMeasurement& row) {
+  if (const auto* suite = suite_of(row)) return suite->answer;
   if (row.output_tokens) return *row.output_tokens;
   if (const auto stated = number_in(row.output_length)) return std::max<std::int64_t>(1, *stated / 2);
   return usual_answer;
@@ -156,9 +178,10 @@ std::optional<Load> read_load(const SpeedMeasurement& row) {
   const auto number = number_in(row.load);
   if (row.concurrency) {
     load.concurrency = *row.concurrency;
-  } else if (row.load.ends_with("req/s")) {
+  } else if (const auto unit = row.load.find("req/s"); unit != std::string::npos) {
     load.requests_per_second = std::strtod(row.load.c_str(), nullptr);
-    load.concurrency = usual_batch;
+    load.concurrency = number_in(std::string_view(row.load).substr(unit)).value_or(usual_batch);  // ", at most 64"
+    if (const auto* suite = suite_of(row)) load.requests = suite->arrivals;
     if (!(load.requests_per_second > 0)) return std::nullopt;
   } else if (row.load.starts_with("offline") && number) {
     load.concurrency = std::min(*number, usual_batch);

@@ -1,6 +1,7 @@
 #include "estimate/speed_model.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "estimate/kv_cache.h"
@@ -128,33 +129,77 @@ Serving serve(const SpeedWork& work, const Rates& rates, bool prompts_count) {
   return serving;
 }
 
-Number per_token_seconds(const SpeedWork& work, const Serving& serving) {
-  const bool shared = work.load.requests_per_second > 0 || work.load.concurrency > 1;
+/// What the middle request of a run met.
+struct Middle {
+  Number wait;   ///< seconds before its prompt was begun
+  Number token;  ///< seconds between its tokens, the prompts of others included
+};
+
+/// A life of so many turns: fine enough to follow a batch that fills.
+constexpr int turns_of_life = 8;
+constexpr int most_turns = 4000;
+
+/// A run from its first request, as a fluid: in each turn every sequence under way gains an eighth of its answer,
+/// prompts that have arrived come first as far as there is room, and what was let in eight turns ago leaves.
+Middle follow_run(const SpeedWork& work, const Rates& rates, const Serving& serving, double run) {
+  const double rate = work.load.requests_per_second, middle = run / 2;
   const auto output = static_cast<double>(std::max<std::int64_t>(1, work.load.output_tokens));
-  return shared ? serving.token + serving.sequences * serving.extra / output : serving.token;
+  const double keeps_up = 1 - rate * serving.extra.value;
+  std::array<Number, turns_of_life> let_in{};
+  Number now, under_way, admitted, entered;
+  double share = 0;  // of its turn that had gone by when the middle request was let in
+  for (int turn = 0, left = -1; turn < most_turns; ++turn) {
+    auto& leaving = let_in[static_cast<std::size_t>(turn % turns_of_life)];
+    under_way = under_way - leaving;
+    const auto decoding = (output / turns_of_life) * step(work, rates, larger(under_way, Number(1)));
+    const auto room = larger(Number(serving.most) - under_way, Number(0));
+    const auto arriving = larger(rate * (now + decoding) - admitted, Number(0));
+    const auto remaining = Number(run) - admitted;
+    auto coming = keeps_up > 0 ? arriving / (Number(1) - rate * serving.extra) : remaining;
+    coming = smaller(smaller(coming, room), remaining);
+    const auto length = decoding + coming * serving.extra;
+    if (left < 0 && admitted.value + coming.value >= middle) {
+      share = coming.value > 0 ? (middle - admitted.value) / coming.value : 0;
+      entered = now + share * length;
+      left = turns_of_life;
+    } else if (left > 0 && --left == 0) {
+      const auto life = now + share * length - entered - serving.extra;
+      return {larger(entered - Number(middle / rate), Number(0)), life / output};
+    }
+    leaving = coming;
+    under_way = under_way + coming;
+    admitted = admitted + coming;
+    now = now + length;
+  }
+  return {larger(now - Number(middle / rate), Number(0)), serving.token};
+}
+
+/// Others whose prompts come between the tokens of one stream.
+Number others(const Serving& serving) { return smaller(serving.sequences, Number(std::max(0.0, serving.most - 1))); }
+
+Middle middle_request(const SpeedWork& work, const Rates& rates, const Serving& serving) {
+  const auto output = static_cast<double>(std::max<std::int64_t>(1, work.load.output_tokens));
+  const auto token = serving.token + others(serving) * serving.extra / output;
+  if (work.load.requests_per_second <= 0) return {Number(0), token};
+  const double run = work.load.requests > 0 ? static_cast<double>(work.load.requests) : usual_requests;
+  const double lives = run / 2 / work.load.requests_per_second / (output * token.value);
+  const bool steady = serving.sequences.value < 0.8 * serving.most && lives > 3;
+  return steady ? Middle{Number(0), token} : follow_run(work, rates, serving, run);
+}
+
+Number per_token_seconds(const SpeedWork& work, const Rates& rates) {
+  const bool shared = work.load.requests_per_second > 0 || work.load.concurrency > 1;
+  const auto serving = serve(work, rates, shared);
+  return shared ? middle_request(work, rates, serving).token : serving.token;
 }
 
 Number first_token_seconds(const SpeedWork& work, const Rates& rates) {
   const auto serving = serve(work, rates, true);
-  const auto& load = work.load;
-  if (load.requests_per_second <= 0) {
-    // The prompts of a full batch are computed one after the other; on average half of them come first.
-    if (load.concurrency <= 1) return serving.prompt;
-    return serving.prompt + (0.5 * (serving.most - 1)) * serving.extra + 0.5 * serving.token;
-  }
-  const double run = load.requests > 0 ? static_cast<double>(load.requests) : usual_requests;
-  const double between = 1 / load.requests_per_second;
-  const auto output = static_cast<double>(std::max<std::int64_t>(1, load.output_tokens));
-  const double held = std::min(static_cast<double>(load.concurrency), std::max(1.0, work.capacity));
-  auto seconds = serving.prompt + 0.5 * serving.token;
-  // The median request of the run waits for what arrived before it and is not served yet.
-  const auto late = serving.extra - Number(between);
-  if (late.value > 0) seconds = seconds + (run / 2) * late;
-  if (run / 2 > held) {
-    const auto turn = (output * serving.token + serving.sequences * serving.extra) / held - Number(between);
-    if (turn.value > 0) seconds = seconds + (run / 2 - held) * turn;
-  }
-  return seconds;
+  if (work.load.requests_per_second > 0)
+    return serving.prompt + 0.5 * serving.token + middle_request(work, rates, serving).wait;
+  // The prompts of a full batch are computed one after the other; on average half of them come first.
+  if (work.load.concurrency <= 1) return serving.prompt;
+  return serving.prompt + (0.5 * (serving.most - 1)) * serving.extra + 0.5 * serving.token;
 }
 
 }  // namespace
@@ -196,7 +241,8 @@ std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, 
   const double full = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens + load.output_tokens));
   if (device.memory > 0 && work.cache > 0 && half_way > 0) {
     const double per_sequence = work.cache * full / static_cast<double>(half_way);
-    work.capacity = std::max(1.0, (usable_memory(variant.engine, hardware) - weights->bytes) / per_sequence);
+    work.capacity =
+        std::max(1.0, std::floor((usable_memory(variant.engine, hardware) - weights->bytes) / per_sequence));
   }
   return work;
 }
@@ -213,7 +259,7 @@ LogSeconds log_seconds(const SpeedWork& work, const std::array<double, speed_ter
   } else if (quantity == SpeedQuantity::first_token) {
     seconds = first_token_seconds(work, rates);
   } else if (quantity == SpeedQuantity::per_token) {
-    seconds = per_token_seconds(work, serve(work, rates, load.concurrency > 1 || load.requests_per_second > 0));
+    seconds = per_token_seconds(work, rates);
   } else {
     const auto serving = serve(work, rates, quantity == SpeedQuantity::throughput);
     seconds = serving.token;
