@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/error.h"
 #include "core/units.h"
 
 namespace advisor {
@@ -67,6 +68,19 @@ std::string grid_of(const std::string& scheme) {
   return scheme.starts_with("MXFP4") ? "mxfp4" : "";
 }
 
+/// Bits per weight of a row that does not state them: those of the GGUF type it names, else the bits and a 16-bit
+/// scale.
+double bits_per_weight_of(const QualityMeasurement& row, const Treatment& t) {
+  if (row.bits_per_weight) return *row.bits_per_weight;
+  if (row.technique.starts_with("gguf")) {
+    try {
+      return describe_scheme(row.scheme).bits_per_weight;
+    } catch (const Error&) {  // a type of a fork of llama.cpp
+    }
+  }
+  return t.weight_bits + (t.group > 0 ? 16 / t.group : 0);
+}
+
 Treatment treatment_of(const QualityMeasurement& row) {
   Treatment t;
   t.technique = technique_class(row.technique, row.scheme);
@@ -76,7 +90,7 @@ Treatment treatment_of(const QualityMeasurement& row) {
   t.activation_bits = row.activation_bits.value_or(16);
   t.kv_bits = row.kv_bits.value_or(16);
   t.group = static_cast<double>(row.group_size.value_or(0));
-  t.bits_per_weight = row.bits_per_weight.value_or(t.weight_bits + (t.group > 0 ? 16 / t.group : 0));
+  t.bits_per_weight = bits_per_weight_of(row, t);
   const bool dense = row.pattern.empty() || row.pattern == "none" || row.sparsity == 0;
   if (!dense) t.pattern = row.pattern, t.sparsity = row.sparsity;
   return t;
