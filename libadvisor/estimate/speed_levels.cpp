@@ -173,7 +173,7 @@ const std::vector<SpeedBlock>& speed_blocks() {
       {"batch efficiency",
        batch_efficiency,
        {engine, arithmetic},
-       {{{}, 0.4}, {{engine}, 0.3}, {{arithmetic}, 0.3}, {{engine, arithmetic}, 0.3}},
+       {{{}, 0.2}, {{engine}, 0.25}, {{arithmetic}, 0.2}, {{engine, arithmetic}, 0.45}},
        std::log(0.6)},
       {"hop time", hop_time, {engine}, {{{}, 1.0}, {{engine}, 0.5}}, std::log(2e-4)},
   };

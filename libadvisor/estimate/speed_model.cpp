@@ -33,6 +33,17 @@ double peak_rate(const Device& device, const SchemeInfo& scheme) {
   return half ? *half : *device.bandwidth * typical_intensity;
 }
 
+/// PCI Express 4.0 with 16 lanes, bytes per second and direction: what joins devices that have no link of their own.
+constexpr double pcie = 31.5e9;
+
+/// Two sums over all devices per layer, of one activation of 16 bits per token; a ring sends 2 (n - 1) / n of it
+/// through each link (Patarasuk and Yuan, J. Parallel Distrib. Comput. 69, 2009).
+double exchange_seconds(const Model& model, const Device& device, double layers, double devices) {
+  const double link = std::max(device.interconnect.value_or(0), pcie);
+  const double width = model.hidden ? static_cast<double>(*model.hidden) : 128 * layers;
+  return 2 * layers * 2 * width * 2 * (devices - 1) / devices / link;
+}
+
 struct Rates {
   Number efficiency, cache, launch, compute, batch, prompt, sequence, exchange, hop;
 
@@ -65,14 +76,14 @@ Number step(const SpeedWork& work, const Rates& rates, const Number& sequences) 
   time = work.eager ? overlapped(time, launch) : time + launch;
   if (work.devices > 1) time = time + (work.layers * std::log2(work.devices)) * rates.exchange;
   if (work.stages > 1) time = time + (work.stages - 1) * rates.hop;
-  return time + sequences * rates.sequence;
+  return time + sequences * (rates.sequence + Number(work.exchange));
 }
 
 /// Seconds of arithmetic for `count` prompts.
 Number prompt_arithmetic(const SpeedWork& work, const Rates& rates, double tokens, double count) {
   const auto past = static_cast<double>(work.load.past_tokens);
   const double operations = count * tokens * (2 * work.active + work.attention * (tokens + 2 * past));
-  return Number(operations / (work.peak * work.devices)) / rates.compute;
+  return Number(operations / (work.peak * work.devices)) / rates.compute + Number(count * tokens * work.exchange);
 }
 
 /// llama.cpp computes a prompt in chunks of 512 tokens (its ubatch); devices that hold later layers work on the chunks
@@ -238,6 +249,7 @@ std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, 
   work.eager = variant.engine == "transformers" || variant.engine == "autoawq";
   const auto count = static_cast<double>(std::max<std::int64_t>(1, hardware.count));
   (splits_layers(variant.engine) ? work.stages : work.devices) = count;
+  if (work.devices > 1) work.exchange = exchange_seconds(model, device, work.layers, work.devices);
   const double full = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens + load.output_tokens));
   if (device.memory > 0 && work.cache > 0 && half_way > 0) {
     const double per_sequence = work.cache * full / static_cast<double>(half_way);

@@ -1,9 +1,10 @@
-// How long a step takes, as a formula over eight terms that are fitted (speed_fit.h). Everything here is arithmetic on
+// How long a step takes, as a formula over nine terms that are fitted (speed_fit.h). Everything here is arithmetic on
 // numbers: names were resolved before.
 //
 //   step(B)   = overlap(memory, compute) + launch · layers          engines that replay a captured graph
 //             = overlap(memory, compute, launch · layers)           engines that launch kernel by kernel ("eager")
-//               + exchange · layers · log2(devices) + hop · (stages - 1) + sequence · B
+//               + exchange · layers · log2(devices) + hop · (stages - 1) + (sequence + links) · B
+//   links     = seconds in which one token's activations pass the links between devices; prompts pay it per token
 //   memory    = (weights read for B sequences + B · cache · KV bytes at the mean length) / (η · bandwidth · devices)
 //   compute   = 2 · active parameters · B / (β · ε · peak(dtype) · devices)
 //   prompt(L) = overlap(operations / (ε · peak · devices), weights read for L tokens) + launch · layers + fixed
@@ -13,7 +14,8 @@
 //   overlap(a, b) = (a⁴ + b⁴)^¼
 //
 // At a request rate λ the number under way follows from Little's law, B = λ · request(B), up to what the engine or its
-// cache holds; beyond that a queue grows, and the time to the first token is that of the median request of the run.
+// cache holds. Beyond that, or when a run is too short to get there, the run is followed from its first request: what
+// is asked for is the median request, and beyond capacity its time to the first token is mostly the queue before it.
 #pragma once
 
 #include <array>
@@ -72,6 +74,7 @@ struct SpeedWork {
   double layers = 0, bandwidth = 0, peak = 0;
   double devices = 1;       ///< that work at once on each layer
   double stages = 1;        ///< that work one after the other
+  double exchange = 0;      ///< seconds per token in the links between devices
   double capacity = 1e300;  ///< sequences whose cache fits
   bool eager = false, pipelined = false;
   Load load;

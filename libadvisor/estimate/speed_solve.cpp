@@ -13,7 +13,9 @@ namespace {
 constexpr int turns = 12;
 constexpr double largest_step = 1.0;  // in link space: a factor of e
 constexpr double source_sd = 0.03;    // of a source's offset
-constexpr double tails = 2;           // degrees of freedom of the rows' noise: a tenth of them are other setups
+// Of loaded servers: settings and processors differ between sources (H100 and H200 of one source by a factor of two).
+constexpr double loaded_source_sd = 0.3;
+constexpr double tails = 2;  // degrees of freedom of the rows' noise: a tenth of them are other setups
 
 /// Scatter of rows of one source around the model, where few rows can say: runs repeat within some percent, prompts
 /// and loaded servers less so.
@@ -71,7 +73,7 @@ Problem set_up(const std::vector<SpeedRow>& rows) {
           problem.entries[i].push_back({column(b, e, key, blocks[b].effects[e].sd), blocks[b].term});
     const bool loaded = row.kind == "batch" || row.kind == "rate";
     key = row.source + "|" + row.levels.engine + "|" + (loaded ? "load" : row.kind);
-    problem.entries[i].push_back({column(offset_block, 0, key, source_sd), speed_terms});
+    problem.entries[i].push_back({column(offset_block, 0, key, loaded ? loaded_source_sd : source_sd), speed_terms});
     problem.gradient[i].resize(problem.entries[i].size());
   }
   problem.residual.resize(rows.size());

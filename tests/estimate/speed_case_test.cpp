@@ -86,11 +86,29 @@ TEST_F(SpeedCasesTest, LengthsAsPublished) {
   EXPECT_EQ(read()->load.input_tokens, 28650);
   EXPECT_EQ(read()->load.output_tokens, 128) << "half of the cap";
   row.input_length = "ShareGPT";
-  EXPECT_EQ(read()->load.input_tokens, 280);
+  EXPECT_EQ(read()->load.input_tokens, 217);
+  row.output_length = "ShareGPT";
+  EXPECT_EQ(read()->load.output_tokens, 200);
   row.input_tokens = 32768, row.metric = "prefill_tok_s", row.value = 900;
   row.locator = "log=x.log test=pp2048 @ d32768 fa=True";
   EXPECT_EQ(read()->load.input_tokens, 2048);
   EXPECT_EQ(read()->load.past_tokens, 32768);
+}
+
+TEST_F(SpeedCasesTest, SuitesOfAccelMarkByTheirMeans) {
+  row.concurrency.reset(), row.input_tokens.reset(), row.output_tokens.reset();
+  row.load = "10 req/s", row.metric = "tpot_ms", row.value = 20;
+  row.input_length = "p50 95 (ShareGPT short)", row.output_length = "<=256";
+  row.locator = "results/verified/some_gpux1_suite_F_some_engine/result.json metrics.online";
+  EXPECT_EQ(read()->load.input_tokens, 95) << "another source's row";
+  row.source = "accelmark";
+  EXPECT_EQ(read()->load.input_tokens, 103);
+  EXPECT_EQ(read()->load.output_tokens, 211);
+  EXPECT_EQ(read()->load.requests, 300);
+  row.load = "10 req/s, at most 64";
+  EXPECT_EQ(read()->load.concurrency, 64);
+  row.locator = "of no suite";
+  EXPECT_EQ(read()->load.requests, 0);
 }
 
 TEST_F(SpeedCasesTest, FormatsAsSchemes) {

@@ -74,10 +74,32 @@ TEST_F(SpeedModel, ArrivalsFollowLittlesLaw) {
   EXPECT_NEAR(per_token, seconds(closed, SpeedQuantity::per_token), 0.05 * per_token);
 }
 
+TEST_F(SpeedModel, TheMiddleOfAnOverloadedRunWaitsForThoseBefore) {
+  Load load{.input_tokens = 100, .output_tokens = 100, .concurrency = 4, .requests_per_second = 100, .requests = 400};
+  const double first = seconds(load, SpeedQuantity::first_token);
+  load.requests = 800;
+  const double twice = seconds(load, SpeedQuantity::first_token);
+  // Four at a time: each of 200 more takes a fourth of the life of a request, and came 10 ms after the one before.
+  const Load closed{.input_tokens = 100, .output_tokens = 100, .concurrency = 4};
+  const double life = 100 * seconds(closed, SpeedQuantity::throughput) * 4;
+  EXPECT_NEAR(twice - first, 200 * (life / 4 - 0.01), 0.02 * twice);
+  EXPECT_NEAR(seconds(load, SpeedQuantity::per_token), seconds(closed, SpeedQuantity::per_token), 1e-3);
+}
+
+TEST_F(SpeedModel, AShortRunEndsBeforeTheBatchIsFull) {
+  Load load{.input_tokens = 100, .output_tokens = 400, .concurrency = 256, .requests_per_second = 40, .requests = 40};
+  const double brief = seconds(load, SpeedQuantity::per_token);
+  load.requests = 4000;
+  EXPECT_LT(brief, seconds(load, SpeedQuantity::per_token));
+  load.requests = 40;
+  EXPECT_LT(seconds(load, SpeedQuantity::first_token), 0.1) << "nobody waits while there is room";
+}
+
 TEST_F(SpeedModel, DevicesSplitTheWorkAndTalk) {
   const Load load{.input_tokens = 1, .output_tokens = 2};
   const double one = seconds(load, SpeedQuantity::decode, 1), four = seconds(load, SpeedQuantity::decode, 4);
-  EXPECT_NEAR(four, (one - 32e-4 - 1e-5) / 4 + 32e-4 + 1e-5 + 2 * 32e-5, 1e-3 * one);
+  const double link = 2 * 32 * 4096 * 2 * 1.5 / 31.5e9;  // two sums per layer, 16 bits, six fourths through each link
+  EXPECT_NEAR(four, (one - 32e-4 - 1e-5) / 4 + 32e-4 + 1e-5 + 2 * 32e-5 + link, 1e-4 * one);
   EXPECT_TRUE(splits_layers("llama.cpp"));
   EXPECT_FALSE(splits_layers("vllm"));
 }
