@@ -15,15 +15,15 @@ namespace advisor {
 struct Selection {
   std::string model;     ///< measurements and scores of this model only, and no fitted terms of another
   std::string hardware;  ///< this hardware, its prices and speeds, engines on its generation only
-  /// Task types or benchmarks: fitted terms of their families and of what the model was measured on. For knowledge to
-  /// which no rows are added.
+  /// Task types or benchmarks: fitted terms of scores for their families only. For knowledge to which no rows are
+  /// added.
   std::optional<std::vector<std::string>> tasks{};
 };
 
 /// Everything but `rules`. Ids are those of the catalogs; a measurement whose model or hardware is in no catalog keeps
 /// the published name of the model and an empty hardware. Superseded rows are left out, suspect ones marked.
 /// Throws not_found (no such file), parse_error (not such a database), unsupported (another layout).
-/// A selection leaves catalogs, vocabularies and fitted terms whole: one model's estimates need no other model's rows.
+/// A selection leaves the vocabularies whole, and checkpoints, API prices and aliases out.
 Knowledge load_knowledge(const std::filesystem::path& database, const Selection& only = {});
 
 /// A scheme as variant.h reads it ("W4A16-g128", "Q4_K_M", "W8A8-fp8") from what a table says of a measurement, or

@@ -123,36 +123,32 @@ std::vector<Price> read_prices(const Sqlite& database, const std::string& hardwa
       hardware);
 }
 
-std::vector<ApiPrice> read_api_prices(const Sqlite& database, const std::string& model) {
+std::vector<ApiPrice> read_api_prices(const Sqlite& database) {
   return read_all<ApiPrice>(
       database,
       "SELECT coalesce(a.model, p.model), provider, usd_per_million_input_tokens, usd_per_million_output_tokens, as_of,"
-      " url, locator FROM api_prices p JOIN model_names a ON a.name = p.model" +
-          where_is("a.model", model) + " ORDER BY p.line",
+      " url, locator FROM api_prices p JOIN model_names a ON a.name = p.model ORDER BY p.line",
       [](Row& row, ApiPrice& p) {
         p.model = row.text();
         p.provider = row.text();
         p.usd_per_million_input = row.number();
         p.usd_per_million_output = row.number();
         for (auto* text : {&p.as_of, &p.url, &p.locator}) *text = row.text();
-      },
-      model);
+      });
 }
 
-std::vector<PublishedCheckpoint> read_published(const Sqlite& database, const std::string& model) {
+std::vector<PublishedCheckpoint> read_published(const Sqlite& database) {
   return read_all<PublishedCheckpoint>(
       database,
       "SELECT model_id, checkpoint_id, e.technique, scheme, format, publisher, official, url, locator"
-      " FROM published_checkpoints p JOIN technique_names e ON e.name = p.technique" +
-          where_is("model_id", model) + " ORDER BY model_id, checkpoint_id",
+      " FROM published_checkpoints p JOIN technique_names e ON e.name = p.technique ORDER BY model_id, checkpoint_id",
       [](Row& row, PublishedCheckpoint& p) {
         for (auto* text : {&p.model, &p.checkpoint, &p.technique, &p.scheme, &p.format, &p.publisher})
           *text = row.text();
         p.official = row.yes();
         p.url = row.text();
         p.locator = row.text();
-      },
-      model);
+      });
 }
 
 /// Spellings of published tables that stand for an id.
@@ -179,9 +175,10 @@ void read_catalogs(const Sqlite& database, const Selection& only, Knowledge& kno
   knowledge.techniques = read_techniques(database);
   knowledge.engine_support = read_support(database, only.hardware);
   knowledge.prices = read_prices(database, only.hardware);
-  knowledge.api_prices = read_api_prices(database, only.model);
-  knowledge.published = read_published(database, only.model);
-  if (only.model.empty()) knowledge.aliases = read_aliases(database);  // a chosen model is known by its id
+  if (!only.model.empty()) return;  // what is left is about choosing a model, and that is done
+  knowledge.api_prices = read_api_prices(database);
+  knowledge.published = read_published(database);
+  knowledge.aliases = read_aliases(database);
 }
 
 void read_vocabularies(const Sqlite& database, Knowledge& knowledge) {

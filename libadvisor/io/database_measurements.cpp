@@ -108,15 +108,13 @@ std::vector<Score> read_scores(const Sqlite& database, const std::string& model)
       model);
 }
 
-/// Tasks whose terms a selection needs: those of the families that are asked about, and those of the model's own rows.
+/// Tasks whose terms a selection needs: those of the families that are asked about.
 std::set<std::string> needed_tasks(const Selection& only, const Knowledge& knowledge) {
   std::set<std::string> families, needed;
   for (const Task& task : knowledge.tasks)
     if (std::find(only.tasks->begin(), only.tasks->end(), task.id) != only.tasks->end()) families.insert(task.family);
   for (const Task& task : knowledge.tasks)
     if (families.contains(task.family)) needed.insert(task.id);
-  for (const auto& row : knowledge.quality) needed.insert(row.task);
-  for (const auto& row : knowledge.scores) needed.insert(row.task);
   return needed;
 }
 

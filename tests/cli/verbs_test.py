@@ -25,7 +25,7 @@ class Verbs(CliTest):
 
     def test_help_of_every_command(self):
         self.assertIn("exit codes", self.run_advisor("--help").stdout)
-        for command in ("recommend", "compress", "evaluate", "catalog", "probe", "record", "backtest"):
+        for command in ("recommend", "compress", "evaluate", "catalog", "probe", "record", "backtest", "estimate"):
             self.assertIn("usage: advisor " + command, self.run_advisor(command, "--help").stdout)
         self.assertRegex(self.run_advisor("--version").stdout, r"^advisor \d+\.\d+\.\d+$")
 
