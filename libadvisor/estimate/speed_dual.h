@@ -67,12 +67,6 @@ Dual<n> sqrt(const Dual<n>& x) {
   const double image = std::sqrt(x.value);
   return x.chained(image, image > 0 ? 0.5 / image : 0);
 }
-/// 1 / (1 + e^-x)
-template <std::size_t n>
-Dual<n> logistic(const Dual<n>& x) {
-  const double image = 1 / (1 + std::exp(-x.value));
-  return x.chained(image, image * (1 - image));
-}
 template <std::size_t n>
 const Dual<n>& larger(const Dual<n>& a, const Dual<n>& b) {
   return a.value < b.value ? b : a;
@@ -84,10 +78,15 @@ const Dual<n>& smaller(const Dual<n>& a, const Dual<n>& b) {
 /// (a^4 + b^4)^(1/4): the larger of two times that overlap, with a soft corner.
 template <std::size_t n>
 Dual<n> overlapped(const Dual<n>& a, const Dual<n>& b) {
-  const auto &high = larger(a, b), &low = a.value < b.value ? a : b;
-  if (!(high.value > 0)) return high;
-  const auto ratio = low / high, square = ratio * ratio;
-  return high * sqrt(sqrt(Dual<n>(1) + square * square));
+  const double high = std::max(a.value, b.value), low = std::min(a.value, b.value);
+  if (!(high > 0)) return larger(a, b);
+  const double ratio = low / high, square = ratio * ratio;
+  const double root = std::sqrt(std::sqrt(1 + square * square)), cube = 1 / (root * root * root);
+  const double by_high = cube, by_low = cube * square * ratio;  // (part / whole)^3
+  Dual<n> x(high * root);
+  const auto &first = a.value < b.value ? b : a, &second = a.value < b.value ? a : b;
+  for (std::size_t i = 0; i < n; ++i) x.slope[i] = by_high * first.slope[i] + by_low * second.slope[i];
+  return x;
 }
 
 }  // namespace advisor

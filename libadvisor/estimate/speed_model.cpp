@@ -47,17 +47,21 @@ double exchange_seconds(const Model& model, const Device& device, double layers,
 struct Rates {
   Number efficiency, cache, launch, compute, batch, prompt, sequence, exchange, hop;
 
-  explicit Rates(const std::array<double, speed_terms>& terms) {
-    const auto variable = [&](SpeedTerm term) { return Number::variable(terms[term], term); };
-    efficiency = logistic(variable(memory_efficiency));
-    cache = exp(variable(cache_cost));
-    launch = exp(variable(launch_time));
-    compute = exp(variable(compute_efficiency));
-    batch = compute * exp(variable(batch_efficiency));
-    prompt = exp(variable(prompt_time));
-    sequence = exp(variable(sequence_time));
-    exchange = exp(variable(exchange_time));
-    hop = exp(variable(hop_time));
+  explicit Rates(const SpeedRates& given) {
+    const auto variable = [&](SpeedTerm term) {
+      Number x(given.value[term]);
+      x.slope[term] = given.slope[term];
+      return x;
+    };
+    efficiency = variable(memory_efficiency);
+    cache = variable(cache_cost);
+    launch = variable(launch_time);
+    compute = variable(compute_efficiency);
+    batch = compute * variable(batch_efficiency);
+    prompt = variable(prompt_time);
+    sequence = variable(sequence_time);
+    exchange = variable(exchange_time);
+    hop = variable(hop_time);
   }
 };
 
@@ -205,11 +209,12 @@ Number per_token_seconds(const SpeedWork& work, const Rates& rates) {
 }
 
 Number first_token_seconds(const SpeedWork& work, const Rates& rates) {
+  if (work.load.requests_per_second <= 0 && work.load.concurrency <= 1)
+    return prompts(work, rates, static_cast<double>(std::max<std::int64_t>(1, work.load.input_tokens)), 1);
   const auto serving = serve(work, rates, true);
   if (work.load.requests_per_second > 0)
     return serving.prompt + 0.5 * serving.token + middle_request(work, rates, serving).wait;
   // The prompts of a full batch are computed one after the other; on average half of them come first.
-  if (work.load.concurrency <= 1) return serving.prompt;
   return serving.prompt + (0.5 * (serving.most - 1)) * serving.extra + 0.5 * serving.token;
 }
 
@@ -259,8 +264,17 @@ std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, 
   return work;
 }
 
-LogSeconds log_seconds(const SpeedWork& work, const std::array<double, speed_terms>& terms, SpeedQuantity quantity) {
-  const Rates rates(terms);
+SpeedRates speed_rates(const std::array<double, speed_terms>& terms) {
+  SpeedRates rates;
+  for (std::size_t t = 0; t < speed_terms; ++t) rates.value[t] = rates.slope[t] = std::exp(terms[t]);
+  const double efficiency = 1 / (1 + std::exp(-terms[memory_efficiency]));
+  rates.value[memory_efficiency] = efficiency;
+  rates.slope[memory_efficiency] = efficiency * (1 - efficiency);
+  return rates;
+}
+
+LogSeconds log_seconds(const SpeedWork& work, const SpeedRates& given, SpeedQuantity quantity) {
+  const Rates rates(given);
   const auto& load = work.load;
   const auto input = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens));
   const auto output = static_cast<double>(std::max<std::int64_t>(1, load.output_tokens));

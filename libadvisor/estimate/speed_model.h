@@ -88,7 +88,14 @@ struct LogSeconds {
   double value = 0;
   std::array<double, speed_terms> slope{};  ///< by each term
 };
-LogSeconds log_seconds(const SpeedWork& work, const std::array<double, speed_terms>& terms, SpeedQuantity quantity);
+
+/// The terms out of link space, and their slopes by the link: what every answer about one setup shares.
+struct SpeedRates {
+  std::array<double, speed_terms> value{}, slope{};
+};
+SpeedRates speed_rates(const std::array<double, speed_terms>& terms);
+
+LogSeconds log_seconds(const SpeedWork& work, const SpeedRates& rates, SpeedQuantity quantity);
 
 /// Devices that share each matrix at once: tensor parallel engines only, where layers are split they take turns.
 bool splits_layers(const std::string& engine);

@@ -91,7 +91,7 @@ double residual_at(const Problem& problem, std::size_t i, const Eigen::VectorXd&
   double offset = 0;
   for (const auto& entry : problem.entries[i])
     (entry.term < speed_terms ? terms[entry.term] : offset) += value[static_cast<Eigen::Index>(entry.column)];
-  predicted = log_seconds(row.work, terms, row.quantity);
+  predicted = log_seconds(row.work, speed_rates(terms), row.quantity);
   return row.log_seconds - predicted.value - offset;
 }
 

@@ -78,6 +78,7 @@ std::optional<SpeedSetup> SpeedTable::setup(const SpeedLevels& levels) const {
     }
   }
   for (std::size_t t = 0; t < speed_terms; ++t) setup.terms.sd[t] = std::sqrt(variance[t]);
+  setup.rates = speed_rates(setup.terms.value);
   return setup;
 }
 

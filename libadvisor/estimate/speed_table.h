@@ -17,6 +17,7 @@ namespace advisor {
 /// The terms of one setup, resolved once; from here on a speed is arithmetic.
 struct SpeedSetup {
   SpeedTerms terms;
+  SpeedRates rates;          ///< of the terms
   bool class_known = false;  ///< the engine was measured on this class of hardware
   std::int64_t rows = 0;     ///< behind the memory (or compute) efficiency
   std::vector<std::string> sources;

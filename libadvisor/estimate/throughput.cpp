@@ -76,7 +76,7 @@ SpeedEstimator::SpeedEstimator(const Knowledge& knowledge) {
 void SpeedEstimator::learn(const SpeedRow& row) {
   const auto setup = table_.setup(row.levels);
   if (!setup) return;
-  const auto predicted = log_seconds(row.work, setup->terms.value, row.quantity);
+  const auto predicted = log_seconds(row.work, setup->rates, row.quantity);
   const double noise = std::hypot(table_.spread(row.kind, row.levels.engine), speed_noise);
   table_.learn(row.levels, predicted.slope, row.log_seconds - predicted.value, noise, row.source);
 }
@@ -84,7 +84,7 @@ void SpeedEstimator::learn(const SpeedRow& row) {
 void SpeedEstimator::remember(const SpeedRow& row, const std::string& model, const std::string& recorded) {
   const auto setup = table_.setup(row.levels);
   if (!setup) return;
-  const double predicted = log_seconds(row.work, setup->terms.value, row.quantity).value;
+  const double predicted = log_seconds(row.work, setup->rates, row.quantity).value;
   observations_[model].push_back({row.levels, row.work.load, row.work.devices * row.work.stages, row.quantity,
                                   row.log_seconds - predicted, row.source, row.kind, row.engine_version, recorded});
 }
@@ -222,9 +222,12 @@ double SpeedEstimator::spread(const SpeedWork& work, SpeedQuantity quantity, con
 
 Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity,
                                     double spread) {
-  const auto seconds = log_seconds(work, setup.terms.value, quantity);
+  const auto seconds = log_seconds(work, setup.rates, quantity);
   double variance = spread * spread + speed_noise * speed_noise;
-  for (std::size_t t = 0; t < speed_terms; ++t) variance += std::pow(seconds.slope[t] * setup.terms.sd[t], 2);
+  for (std::size_t t = 0; t < speed_terms; ++t) {
+    const double share = seconds.slope[t] * setup.terms.sd[t];
+    variance += share * share;
+  }
   return {seconds.value, std::sqrt(variance), speed_df};
 }
 

@@ -30,7 +30,7 @@ struct SpeedModel : testing::Test {
   Variant full = as(model, "none", "W16A16", "safetensors", "vllm");
   double read = estimate_weights(model, full)->read_bytes;
   double seconds(const Load& load, SpeedQuantity quantity, std::int64_t count = 1) const {
-    return std::exp(log_seconds(*speed_work(model, full, a100(count), load), terms(), quantity).value);
+    return std::exp(log_seconds(*speed_work(model, full, a100(count), load), speed_rates(terms()), quantity).value);
   }
 };
 
@@ -110,7 +110,7 @@ TEST_F(SpeedModel, MixturesReadMoreExpertsInBatches) {
   const auto step = [&](std::int64_t batch) {
     const auto work = speed_work(mixture, full, a100(4), {.input_tokens = 1, .output_tokens = 2, .concurrency = batch});
     EXPECT_LT(work->used, 1);
-    return std::exp(log_seconds(*work, terms(), SpeedQuantity::decode).value) * static_cast<double>(batch);
+    return std::exp(log_seconds(*work, speed_rates(terms()), SpeedQuantity::decode).value) * static_cast<double>(batch);
   };
   EXPECT_GT(step(8), 2 * step(1));
   EXPECT_LT(step(64), 1.5 * step(8)) << "after a dozen sequences all experts are read";
@@ -122,11 +122,13 @@ TEST_F(SpeedModel, SlopesAreDerivatives) {
     for (const double arrivals : {0.0, 1.0}) {
       const Load load{.input_tokens = 700, .output_tokens = 90, .concurrency = 12, .requests_per_second = arrivals};
       const auto work = speed_work(model, full, a100(2), load);
-      const auto at = log_seconds(*work, terms(), quantity);
+      const auto at = log_seconds(*work, speed_rates(terms()), quantity);
       for (std::size_t t = 0; t < speed_terms; ++t) {
         auto up = terms(), down = terms();
         up[t] += 1e-5, down[t] -= 1e-5;
-        const double slope = (log_seconds(*work, up, quantity).value - log_seconds(*work, down, quantity).value) / 2e-5;
+        const double slope = (log_seconds(*work, speed_rates(up), quantity).value -
+                              log_seconds(*work, speed_rates(down), quantity).value) /
+                             2e-5;
         EXPECT_NEAR(at.slope[t], slope, 1e-4) << t;
       }
     }
