@@ -42,6 +42,15 @@ struct Dual {
     for (std::size_t i = 0; i < n; ++i) x.slope[i] = a.value * b.slope[i] + b.value * a.slope[i];
     return x;
   }
+  friend Dual operator+(Dual a, double b) {
+    a.value += b;
+    return a;
+  }
+  friend Dual operator+(double a, const Dual& b) { return b + a; }
+  friend Dual operator-(Dual a, double b) {
+    a.value -= b;
+    return a;
+  }
   friend Dual operator*(double a, const Dual& b) { return b.chained(a * b.value, a); }
   friend Dual operator*(const Dual& a, double b) { return b * a; }
   friend Dual operator/(const Dual& a, double b) { return (1 / b) * a; }

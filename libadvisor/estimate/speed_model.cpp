@@ -6,14 +6,13 @@
 
 #include "estimate/kv_cache.h"
 #include "estimate/memory.h"
-#include "estimate/speed_dual.h"
 #include "estimate/weights.h"
 
 namespace advisor {
 
 namespace {
 
-using Number = Dual<speed_terms>;
+using Number = SpeedNumber;
 
 /// A device whose rate nobody states gets the median operations per byte of the catalog's GPUs at 16 bits.
 constexpr double typical_intensity = 150;
@@ -44,50 +43,38 @@ double exchange_seconds(const Model& model, const Device& device, double layers,
   return 2 * layers * 2 * width * 2 * (devices - 1) / devices / link;
 }
 
-struct Rates {
-  Number efficiency, cache, launch, compute, batch, prompt, sequence, exchange, hop;
+using Rates = SpeedRates;
 
-  explicit Rates(const SpeedRates& given) {
-    const auto variable = [&](SpeedTerm term) {
-      Number x(given.value[term]);
-      x.slope[term] = given.slope[term];
-      return x;
-    };
-    efficiency = variable(memory_efficiency);
-    cache = variable(cache_cost);
-    launch = variable(launch_time);
-    compute = variable(compute_efficiency);
-    batch = compute * variable(batch_efficiency);
-    prompt = variable(prompt_time);
-    sequence = variable(sequence_time);
-    exchange = variable(exchange_time);
-    hop = variable(hop_time);
-  }
-};
-
-/// Weights that `tokens` tokens touch beyond those of the first: 1 - (1 - used)^(tokens - 1) of the rest.
-Number others_touched(const SpeedWork& work, const Number& tokens) {
-  if (work.rest <= 0 || work.used >= 1) return Number(work.rest);
-  return work.rest * (Number(1) - exp(std::log1p(-work.used) * (tokens - Number(1))));
+/// Weights that `tokens` tokens touch: those of the first, and 1 - (1 - used)^(tokens - 1) of the rest.
+double weights_read(const SpeedWork& work, double tokens) {
+  if (work.rest <= 0 || work.used >= 1) return work.read + work.rest;
+  return work.read + work.rest * (1 - std::exp(std::log1p(-work.used) * (tokens - 1)));
+}
+Number weights_read(const SpeedWork& work, const Number& tokens) {
+  const double bytes = weights_read(work, tokens.value);
+  if (work.rest <= 0 || work.used >= 1) return Number(bytes);
+  return tokens.chained(bytes, -std::log1p(-work.used) * (work.read + work.rest - bytes));
 }
 
-Number step(const SpeedWork& work, const Rates& rates, const Number& sequences) {
-  const auto bytes = Number(work.read) + others_touched(work, sequences) + work.cache * (sequences * rates.cache);
-  const auto memory = bytes / ((work.bandwidth * work.devices) * rates.efficiency);
-  const auto compute = (2 * work.active / (work.peak * work.devices)) * (sequences / rates.batch);
+/// `Count`: how many sequences, a number or one that carries slopes.
+template <typename Count>
+Number step(const SpeedWork& work, const Rates& rates, const Count& sequences) {
+  const auto bytes = (work.cache * sequences) * rates.cache + weights_read(work, sequences);
+  const auto memory = (bytes * rates.reading) * (1 / (work.bandwidth * work.devices));
+  const auto compute = ((2 * work.active / (work.peak * work.devices)) * sequences) * rates.batch;
   const auto launch = work.layers * rates.launch;
   auto time = overlapped(memory, compute);
   time = work.eager ? overlapped(time, launch) : time + launch;
   if (work.devices > 1) time = time + (work.layers * std::log2(work.devices)) * rates.exchange;
   if (work.stages > 1) time = time + (work.stages - 1) * rates.hop;
-  return time + sequences * (rates.sequence + Number(work.exchange));
+  return time + sequences * (rates.sequence + work.exchange);
 }
 
 /// Seconds of arithmetic for `count` prompts.
 Number prompt_arithmetic(const SpeedWork& work, const Rates& rates, double tokens, double count) {
   const auto past = static_cast<double>(work.load.past_tokens);
   const double operations = count * tokens * (2 * work.active + work.attention * (tokens + 2 * past));
-  return Number(operations / (work.peak * work.devices)) / rates.compute + Number(count * tokens * work.exchange);
+  return (operations / (work.peak * work.devices)) * rates.computing + count * tokens * work.exchange;
 }
 
 /// llama.cpp computes a prompt in chunks of 512 tokens (its ubatch); devices that hold later layers work on the chunks
@@ -100,8 +87,7 @@ double pipeline_share(const SpeedWork& work, double tokens) {
 
 Number prompts(const SpeedWork& work, const Rates& rates, double tokens, double count) {
   const auto compute = pipeline_share(work, tokens * count) * prompt_arithmetic(work, rates, tokens, count);
-  const auto bytes = Number(work.read) + others_touched(work, Number(tokens * count));
-  const auto memory = bytes / ((work.bandwidth * work.devices) * rates.efficiency);
+  const auto memory = (weights_read(work, tokens * count) / (work.bandwidth * work.devices)) * rates.reading;
   return overlapped(compute, memory) + rates.prompt + work.layers * rates.launch;
 }
 
@@ -125,7 +111,7 @@ Serving serve(const SpeedWork& work, const Rates& rates, bool prompts_count) {
   }
   if (load.requests_per_second <= 0) {
     serving.sequences = Number(serving.most);
-    serving.token = step(work, rates, serving.sequences);
+    serving.token = step(work, rates, serving.most);
     return serving;
   }
   const double run = load.requests > 0 ? static_cast<double>(load.requests) : usual_requests;
@@ -265,16 +251,22 @@ std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, 
 }
 
 SpeedRates speed_rates(const std::array<double, speed_terms>& terms) {
+  const auto positive = [&](SpeedTerm term) { return exp(Number::variable(terms[term], term)); };
+  const auto inverse = [&](SpeedTerm term) { return exp(-1 * Number::variable(terms[term], term)); };
   SpeedRates rates;
-  for (std::size_t t = 0; t < speed_terms; ++t) rates.value[t] = rates.slope[t] = std::exp(terms[t]);
-  const double efficiency = 1 / (1 + std::exp(-terms[memory_efficiency]));
-  rates.value[memory_efficiency] = efficiency;
-  rates.slope[memory_efficiency] = efficiency * (1 - efficiency);
+  rates.reading = Number(1) + inverse(memory_efficiency);  // of a logit
+  rates.cache = positive(cache_cost);
+  rates.launch = positive(launch_time);
+  rates.computing = inverse(compute_efficiency);
+  rates.batch = rates.computing * inverse(batch_efficiency);
+  rates.prompt = positive(prompt_time);
+  rates.sequence = positive(sequence_time);
+  rates.exchange = positive(exchange_time);
+  rates.hop = positive(hop_time);
   return rates;
 }
 
-LogSeconds log_seconds(const SpeedWork& work, const SpeedRates& given, SpeedQuantity quantity) {
-  const Rates rates(given);
+LogSeconds log_seconds(const SpeedWork& work, const SpeedRates& rates, SpeedQuantity quantity) {
   const auto& load = work.load;
   const auto input = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens));
   const auto output = static_cast<double>(std::max<std::int64_t>(1, load.output_tokens));

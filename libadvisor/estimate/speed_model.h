@@ -25,6 +25,7 @@
 #include "core/catalog.h"
 #include "core/hardware.h"
 #include "core/variant.h"
+#include "estimate/speed_dual.h"
 
 namespace advisor {
 
@@ -89,9 +90,12 @@ struct LogSeconds {
   std::array<double, speed_terms> slope{};  ///< by each term
 };
 
-/// The terms out of link space, and their slopes by the link: what every answer about one setup shares.
+using SpeedNumber = Dual<speed_terms>;
+
+/// The terms out of link space, with their slopes: what every answer about one setup shares.
 struct SpeedRates {
-  std::array<double, speed_terms> value{}, slope{};
+  SpeedNumber reading, computing, batch;  ///< 1 / η, 1 / ε, 1 / (β · ε)
+  SpeedNumber cache, launch, prompt, sequence, exchange, hop;
 };
 SpeedRates speed_rates(const std::array<double, speed_terms>& terms);
 
