@@ -2,7 +2,7 @@
 //
 //   ln seconds(row) = F(work; u) + offset(source, engine, decode or prompt) + noise
 //   u_term = mean + sum of the effects of its blocks,   effect ~ Normal(0, sd of the block)
-//   offset ~ Normal(0, 0.03²),   noise ~ Student t with 2 degrees of freedom, scale by kind of row
+//   offset ~ Normal(0, 0.03²), of loads 0.3²;   noise ~ Student t with 2 degrees of freedom, scale by kind of row
 //
 // Maximum a posteriori by Gauss-Newton on the eight slopes of F, weights by Huber's iteration for Student t (Lange,
 // Little and Taylor, J. Am. Stat. Assoc. 84, 1989). The prior spreads are the partial pooling: an engine on a class of

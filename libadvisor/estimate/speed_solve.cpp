@@ -141,9 +141,11 @@ void leave_out(const Problem& problem, const Eigen::VectorXd& value, const Eigen
     Eigen::MatrixXd gradients = Eigen::MatrixXd::Zero(size, static_cast<Eigen::Index>(members.size()));
     for (std::size_t m = 0; m < members.size(); ++m) {
       const auto i = members[m];
+      // What a source adds of its own belongs to the spread: an estimate knows nothing of it.
       for (std::size_t k = 0; k < problem.entries[i].size(); ++k)
-        gradients(static_cast<Eigen::Index>(problem.entries[i][k].column), static_cast<Eigen::Index>(m)) +=
-            problem.gradient[i][k];
+        if (problem.entries[i][k].term < speed_terms)
+          gradients(static_cast<Eigen::Index>(problem.entries[i][k].column), static_cast<Eigen::Index>(m)) +=
+              problem.gradient[i][k];
       LogSeconds unused;
       solution.held_out[i] = residual_at(problem, i, moved, unused);
     }
