@@ -4,7 +4,7 @@
 //   u_term = mean + sum of the effects of its blocks,   effect ~ Normal(0, sd of the block)
 //   offset ~ Normal(0, 0.03²), of loads 0.3²;   noise ~ Student t with 2 degrees of freedom, scale by kind of row
 //
-// Maximum a posteriori by Gauss-Newton on the eight slopes of F, weights by Huber's iteration for Student t (Lange,
+// Maximum a posteriori by Gauss-Newton on the nine slopes of F, weights by Huber's iteration for Student t (Lange,
 // Little and Taylor, J. Am. Stat. Assoc. 84, 1989). The prior spreads are the partial pooling: an engine on a class of
 // hardware with few rows stays near the engine and the class.
 //
