@@ -16,7 +16,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/estimation.md"
-MOST = 24  # levels of one term; those with most measurements
+MOST = 8  # levels of one term; those with most measurements
+FEWEST = 30  # rows of a group in the backtest
 
 
 def fitted(database, fit):
@@ -38,7 +39,19 @@ def fitted(database, fit):
 
 
 def backtest(advisor):
-    return subprocess.run([advisor, "backtest", "--markdown"], check=True, capture_output=True, text=True).stdout.strip()
+    groups = [word for name in ("family", "technique", "engine") for word in ("--group", name)]
+    command = [advisor, "backtest", "--format", "markdown", *groups]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    parts = []
+    for part in text.strip().split("\n\n"):
+        rows = part.splitlines()
+        if rows[0].startswith("| ") and not rows[0].startswith(("| kind", "| why")):  # a table by group
+            rows = rows[:2] + [row for row in rows[2:] if int(row.split("|")[2]) >= FEWEST]
+            if len(rows) == 2:  # and its heading
+                parts.pop()
+                continue
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts) + f"\n\nGroups of fewer than {FEWEST} rows are left out of this page."
 
 
 def main():
