@@ -220,12 +220,31 @@ double SpeedEstimator::spread(const SpeedWork& work, SpeedQuantity quantity, con
   return table_.spread(speed_kind(work, quantity, work.used < 1), engine);
 }
 
+namespace {
+
+/// Where a machine is about to saturate, the first token's time has a slope without a bound, and the term is never that
+/// far out. A share this large (a factor of e) is measured at one standard deviation to either side instead.
+constexpr double steep = 1;
+
+double secant(const SpeedWork& work, const SpeedTerms& terms, std::size_t term, double centre, SpeedQuantity quantity) {
+  double largest = 0;
+  for (const double side : {-1.0, 1.0}) {
+    auto moved = terms.value;
+    moved[term] += side * terms.sd[term];
+    largest = std::max(largest, std::abs(log_seconds(work, speed_rates(moved), quantity).value - centre));
+  }
+  return largest;
+}
+
+}  // namespace
+
 Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity,
                                     double spread) {
   const auto seconds = log_seconds(work, setup.rates, quantity);
   double variance = spread * spread + speed_noise * speed_noise;
   for (std::size_t t = 0; t < speed_terms; ++t) {
-    const double share = seconds.slope[t] * setup.terms.sd[t];
+    double share = seconds.slope[t] * setup.terms.sd[t];
+    if (std::abs(share) > steep) share = secant(work, setup.terms, t, seconds.value, quantity);
     variance += share * share;
   }
   return {seconds.value, std::sqrt(variance), speed_df};

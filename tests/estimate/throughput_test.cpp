@@ -223,6 +223,16 @@ TEST_F(Throughput, ArrivalsBeyondWhatIsServedMakeAQueue) {
   EXPECT_GT(std::exp(last), 1) << "half of a hundred prompts are computed first";
 }
 
+TEST_F(Throughput, NoIntervalIsWiderThanWhatTheFormulaCanDo) {
+  const auto speed = estimator();
+  for (double arrivals = 0.5; arrivals < 500; arrivals *= 1.05) {  // one of them is where the machine saturates
+    const Load open{.input_tokens = 1024, .output_tokens = 256, .concurrency = 256, .requests_per_second = arrivals};
+    const auto wait = speed.first_token(model, full, a100(), open);
+    EXPECT_LT(wait->log.sd, std::log(1e4)) << arrivals;
+    EXPECT_GT(wait->log.sd, 0.1) << arrivals;
+  }
+}
+
 TEST_F(Throughput, PlainNumbersAreTheSameNumbers) {
   const auto speed = estimator();
   const auto rate = speed.decode(model, full, a100(), load);
