@@ -132,6 +132,39 @@ TEST(Import, LlamaBenchInFourForms) {
   }
 }
 
+/// What llama.cpp itself wrote of the Q8_0 file that `advisor compress` makes of examples/models/tiny.
+TEST(Import, LlamaBenchAsItWritesItself) {
+  for (const char* name :
+       {"llama_bench_tiny.json", "llama_bench_tiny.jsonl", "llama_bench_tiny.csv", "llama_bench_tiny.md"}) {
+    SCOPED_TRACE(name);
+    const ImportedFile file = read(name);
+    ASSERT_EQ(file.runs.size(), 1u);
+    const ToolRun& run = file.runs[0];
+    EXPECT_EQ(run.engine, "llama.cpp");
+    EXPECT_EQ(run.weights.scheme, "Q8_0");
+    ASSERT_EQ(run.speed.size(), 2u);
+    EXPECT_EQ(run.speed[0].metric, "prefill_tok_s");
+    EXPECT_EQ(run.speed[0].input_tokens, 64);
+    EXPECT_EQ(run.speed[1].metric, "decode_tok_s");
+    EXPECT_EQ(run.speed[1].output_tokens, 16);
+    EXPECT_NEAR(run.params.value(), 1115008, 5e3);
+    EXPECT_NEAR(std::log(run.speed[1].value), std::log(1e4), 0.5);
+  }
+}
+
+TEST(Import, LlamaPerplexityAsItWritesItself) {
+  const ToolRun full = read("llama_perplexity_tiny_f16.txt").runs.at(0);
+  const ToolRun small = read("llama_perplexity_tiny_q8_0.txt").runs.at(0);
+  const ToolRun both = read("llama_perplexity_tiny_kld.txt").runs.at(0);
+  EXPECT_NEAR(full.quality.at(0).value, 46.6572, 1e-6);
+  EXPECT_NEAR(full.quality.at(0).standard_error.value(), 3.37665, 1e-6);
+  EXPECT_NEAR(small.quality.at(0).value, 46.6845, 1e-6);
+  ASSERT_EQ(both.quality.size(), 3u);
+  EXPECT_NEAR(both.quality[0].value, 46.684484, 1e-6);
+  EXPECT_NEAR(both.quality[0].baseline.value(), 46.657231, 1e-6);
+  EXPECT_NEAR(both.quality[2].value, 0.97520, 1e-6);
+}
+
 TEST(Import, LlamaBenchErrorOfTheMean) {
   const ToolRun run = read("llama_bench.json").runs[0];
   ASSERT_TRUE(run.speed[0].standard_error.has_value());
