@@ -9,19 +9,6 @@
 namespace advisor::cli {
 namespace {
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
-std::string plain(const Cell& cell) {
-  if (const auto* text = std::get_if<std::string>(&cell)) return *text;
-  if (const auto* number = std::get_if<double>(&cell)) return format_number(*number);
-  if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "yes" : "no";
-  return "";
-}
-
 std::size_t find_column(const Table& table, const std::string& column, const std::string& option) {
   const auto found = std::find(table.columns.begin(), table.columns.end(), column);
   if (found == table.columns.end()) {
@@ -108,7 +95,7 @@ std::string csv(const Table& table) {
     out += "\r\n";
   };
   line(table.columns, [](const std::string& column) { return column; });
-  for (const auto& row : table.rows) line(row, plain);
+  for (const auto& row : table.rows) line(row, [](const Cell& value) { return plain(value); });
   return out;
 }
 

@@ -9,19 +9,6 @@
 namespace advisor::cli {
 namespace {
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
-std::string text_of(const Cell& cell) {
-  if (const auto* text = std::get_if<std::string>(&cell)) return *text;
-  if (const auto* number = std::get_if<double>(&cell)) return format_number(*number);
-  if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "yes" : "no";
-  return "-";
-}
-
 nlohmann::ordered_json json_of(const Cell& cell) {
   if (const auto* text = std::get_if<std::string>(&cell)) return *text;
   if (const auto* number = std::get_if<double>(&cell)) return *number;
@@ -37,6 +24,19 @@ std::size_t width(const std::string& text) {
 
 }  // namespace
 
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+std::string plain(const Cell& cell, const char* unknown) {
+  if (const auto* text = std::get_if<std::string>(&cell)) return *text;
+  if (const auto* number = std::get_if<double>(&cell)) return format_number(*number);
+  if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "yes" : "no";
+  return unknown;
+}
+
 void Table::keep(const std::string& filter) {
   std::erase_if(rows, [wanted = lower(filter)](const std::vector<Cell>& row) {
     return std::none_of(row.begin(), row.end(), [&](const Cell& cell) {
@@ -50,7 +50,7 @@ std::string Table::text() const {
   std::vector<std::vector<std::string>> lines{columns};
   for (const auto& row : rows) {
     std::vector<std::string>& line = lines.emplace_back();
-    for (const Cell& cell : row) line.push_back(text_of(cell));
+    for (const Cell& cell : row) line.push_back(plain(cell, "-"));
   }
   std::vector<std::size_t> widths(columns.size());
   for (const auto& line : lines) {

@@ -19,6 +19,11 @@ Cell cell(const std::optional<T>& value) {
 }
 inline Cell cell(const std::string& value) { return value.empty() ? Cell{} : Cell{value}; }
 
+/// ASCII letters in lower case, for comparisons whatever the case.
+std::string lower(std::string text);
+/// As people read it; `unknown` for nothing known.
+std::string plain(const Cell& cell, const char* unknown = "");
+
 struct Table {
   std::vector<std::string> columns;
   std::vector<std::vector<Cell>> rows;

@@ -23,8 +23,6 @@ double Distribution::probability_below(double x) const {
 
 Distribution Distribution::scaled(double a, double b) const { return {a + b * mean, std::abs(b) * sd, df}; }
 
-Distribution Distribution::widened(double extra_sd) const { return {mean, std::hypot(sd, extra_sd), df}; }
-
 namespace {
 Estimate finish(Estimate estimate, std::vector<std::string> sources) {
   std::sort(sources.begin(), sources.end());

@@ -21,8 +21,6 @@ struct Distribution {
 
   /// a + b X; b may be negative.
   Distribution scaled(double a, double b) const;
-  /// Independent noise of standard deviation `sd` added.
-  Distribution widened(double extra_sd) const;
 };
 
 /// Central interval at `level`. `sources` are sorted and made unique.

@@ -37,7 +37,6 @@ std::optional<SqliteFailure> Statement::insert() {
 }
 
 int Statement::columns() const { return sqlite3_column_count(statement_.get()); }
-std::string Statement::column_name(int column) const { return sqlite3_column_name(statement_.get(), column); }
 bool Statement::is_null(int column) const { return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL; }
 
 std::string Statement::text(int column) const {

@@ -34,7 +34,6 @@ class Statement {
   std::optional<SqliteFailure> insert();
 
   int columns() const;
-  std::string column_name(int column) const;
   bool is_null(int column) const;
   std::string text(int column) const;  ///< empty for NULL
   double number(int column) const;
