@@ -108,8 +108,10 @@ void Estimator::add_memory(const Point& point, std::vector<NamedEstimate>& out) 
 void Estimator::add_speed(const Point& point, std::vector<NamedEstimate>& out) const {
   const auto add = [&](const char* name, const char* unit, const std::optional<Rate>& rate, const std::string& why) {
     if (rate) {
+      const std::string version =
+          rate->engine_version.empty() ? "" : "; newest " + point.variant.engine + " measured: " + rate->engine_version;
       out.push_back(known(name, unit, to_log_estimate(rate->log, rate->basis, rate->rows, rate->sources, point.level),
-                          rate->how));
+                          rate->how + version));
     } else {
       out.push_back(gap(name, unit, why));
     }
