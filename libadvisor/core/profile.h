@@ -9,6 +9,18 @@
 
 namespace advisor {
 
+/// One of several tasks that share the hardware (a portfolio).
+struct TaskGoal {
+  struct {
+    std::string type, benchmark;
+    bool critical = false, in_context = false;
+  } task;
+  struct {
+    std::optional<double> min, retain;
+  } accuracy;
+  double share = 1;  ///< of the requests; relative to the other tasks
+};
+
 struct Profile {
   std::string model;  ///< catalog id or checkpoint folder
 
@@ -25,7 +37,11 @@ struct Profile {
     std::string type;       ///< chat, closed_book_qa, medical_qa, ... sets the family
     std::string benchmark;  ///< the yardstick, e.g. mmlu; empty = the family
     bool critical = false;
+    bool in_context = false;  ///< the facts that are asked for stand in the prompt (retrieval, RAG)
   } task;
+
+  /// Instead of `task`: several tasks on the same hardware.
+  std::vector<TaskGoal> tasks;
 
   struct {
     std::vector<std::string> in{"text"}, out{"text"};
@@ -50,6 +66,11 @@ struct Profile {
   struct {
     std::optional<double> usd_per_hour, hours_to_compress;
   } budget;
+
+  struct {
+    std::optional<double> usd_per_hour;  ///< the user's own price of the whole machine; wins over list prices
+    double utilisation = 0.5;            ///< share of the hour in which tokens are produced
+  } cost;
 
   std::string engine = "any";
   std::vector<std::string> licence;  ///< empty = any known or unknown licence

@@ -46,6 +46,22 @@ struct QualityEstimate {
   std::optional<double> probability;  ///< P(the accuracy limit is met)
 };
 
+/// One step on the way from the model in use to an option.
+struct PlanStep {
+  std::string kind;     ///< switch_model, use_published, prune, sparsify, quantize, convert, quantize_kv, serve
+  std::string text;     ///< what to do, in a sentence
+  std::string command;  ///< the command that does it; empty where there is none
+  std::optional<Estimate> hours;
+  std::optional<double> usd, peak_memory;  ///< money and bytes that the step itself takes
+};
+
+/// A way to an option that no other way beats in quality, hours, money and memory of the job at once.
+struct PlanRoute {
+  std::vector<PlanStep> steps;
+  std::optional<Estimate> hours;           ///< of all steps
+  std::optional<double> usd, peak_memory;  ///< sum, and the largest of the steps
+};
+
 struct Option {
   int rank = 0;
   std::string action;  ///< keep | compress | switch | compress_and_switch
@@ -53,13 +69,24 @@ struct Option {
   std::optional<std::string> published_checkpoint;
   MemoryEstimate memory;
   std::optional<QualityEstimate> quality;
-  std::optional<Estimate> decode_tokens_per_second, ttft_seconds, usd_per_hour, usd_per_million_tokens;
-  std::vector<std::string> steps;
+  std::optional<Estimate> decode_tokens_per_second, ttft_seconds, tpot_seconds, usd_per_hour, usd_per_million_tokens;
+  std::map<std::string, double> probabilities;  ///< limit -> chance that it is met: memory, accuracy, ttft, tpot ...
+  PlanRoute route;                              ///< the one that is advised
+  std::vector<PlanRoute> other_routes;          ///< not dominated, other order of preference
+  std::vector<std::string> steps;               ///< the sentences of `route`
   std::optional<Recipe> recipe;
-  std::map<std::string, std::string> launch;
-  std::string decided_by;  ///< the comparison that put it ahead of the next
+  std::map<std::string, std::string> launch;  ///< engine settings that make the estimates true
+  std::string launch_command;                 ///< the same as one command line
+  std::string apply_command, verify_command;  ///< make it, and prove it; empty where libadvisor cannot
+  std::string decided_by;                     ///< the comparison that put it ahead of the next
   std::vector<Evidence> evidence;
   std::vector<std::string> warnings;
+};
+
+/// Options that meet every limit but are no better than another in anything that counts.
+struct Dominated {
+  std::string by;                     ///< variant id of the option that is at least as good in everything
+  std::vector<std::string> variants;  ///< their ids
 };
 
 struct Rejection {
@@ -68,6 +95,7 @@ struct Rejection {
   std::string rule;  ///< rule id; empty for a limit
   std::string because;
   std::optional<std::string> memory_detail;
+  std::int64_t count = 1;  ///< variants with the same cause
 };
 
 /// Something that is not known, and what would decide it.
@@ -75,9 +103,39 @@ struct Gap {
   std::string subject, needs;
 };
 
+/// A change of one field of the profile that changes the outcome; tried by deciding again.
 struct Counterfactual {
-  std::string field, from, to;
+  std::string field, from, to;  ///< `to` as set_field() reads it
   std::string then_verdict;
+  std::string then_variant{};  ///< id of the first option after the change
+  std::string text{};          ///< "with 3.1 GiB more memory per device"
+};
+
+/// What to measure when the evidence does not suffice, most telling first.
+struct NextMeasurement {
+  std::string model, technique, scheme, task;
+  double probability = 0;  ///< that the result decides in favour of this option
+  std::string because;     ///< what it would settle
+  std::string command;     ///< how to do it with advisor, where that is possible
+};
+
+/// Which option serves which task of a portfolio.
+struct Assignment {
+  std::string task;                 ///< as in the profile: type or benchmark
+  double share = 1;                 ///< of all requests, fraction of 1
+  int option = 0;                   ///< rank of the option that serves it
+  std::optional<Estimate> quality;  ///< absolute score, where known
+  std::optional<double> probability;
+  std::string because;
+};
+
+/// Send a request to the small option when a router is at least this sure that it suffices.
+struct RoutingThreshold {
+  std::string task;
+  int small = 0, large = 0;                                 ///< ranks of options
+  double share_small = 0;                                   ///< of the task's requests that may go to the small one
+  std::optional<Estimate> quality, usd_per_million_tokens;  ///< expected of the mixture
+  std::string because;
 };
 
 struct Recommendation {
@@ -87,9 +145,14 @@ struct Recommendation {
   Hardware hardware;                            ///< as it was used
   std::map<std::string, std::string> defaults;  ///< field -> value, for each default that was applied
   std::vector<Option> options;
+  std::vector<Dominated> dominated;
   std::vector<Rejection> rejections;
   std::vector<Counterfactual> counterfactuals;
   std::vector<Gap> gaps;
+  std::vector<NextMeasurement> measure;
+  std::vector<Assignment> assignments;
+  std::vector<RoutingThreshold> routing;
+  std::int64_t models_considered = 0, variants_considered = 0, variants_feasible = 0;
   std::string knowledge_digest;
   std::int64_t knowledge_rules = 0, knowledge_measurements = 0;
 };

@@ -39,7 +39,7 @@ std::vector<std::string> samples(const Field& field) {
     case FieldKind::boolean: return {"true", "false"};
     case FieldKind::integer: return {"1", "77", "1024"};
     case FieldKind::number:
-      if (field.path == "confidence") return {"0.5", "0.95", "99 %"};
+      if (field.path == "confidence" || field.path == "cost.utilisation") return {"0.5", "0.95", "99 %"};
       if (field.max <= 2) return {"0", "0.123456789", "97 %"};
       if (field.dimension == Dimension::bytes) return {"24 GiB", "1 B", "24.3 GB", "17"};
       if (field.dimension == Dimension::seconds) return {"50 ms", "3.7", "1 s", "0.0333333333333333"};
