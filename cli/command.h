@@ -1,7 +1,8 @@
-// The table of commands: main.cpp lists them, each cmd_<name>.cpp exports one.
+// The commands: each cmd_<name>.cpp exports one. Two programs are made of them, see own_commands.
 #pragma once
 
 #include <boost/program_options.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +22,14 @@ struct Command {
 
 extern const Command estimate_command, recommend_command, compress_command, evaluate_command, catalog_command,
     probe_command, backtest_command, record_command;
+
+/// What this program does itself: in work.cpp all commands; in light.cpp, which has no compression side, those that
+/// seldom or never need it.
+std::span<const Command* const> own_commands();
+
+/// All else. work.cpp: help, version, a message about what is no command. light.cpp: becomes the other program, with
+/// the same arguments.
+int run_other(const std::vector<std::string>& args);
 
 /// Parses `args`; prints help and returns false for --help. Every command has --help, --json, --data and --local.
 /// Throws Error{invalid_argument} with suggestions for unknown options.

@@ -1,8 +1,6 @@
 #include "facade.h"
 
-#include <algorithm>
 #include <cstdlib>
-#include <set>
 #include <utility>
 
 #include "core/error.h"
@@ -11,27 +9,10 @@
 #include "io/local_database.h"
 #include "io/probe.h"
 #include "recommend/recommend.h"
-#include "tensor/kernels/kernels.h"
 
 namespace advisor {
-namespace {
 
 namespace fs = std::filesystem;
-
-/// Engines with a row that says they read this output on some hardware. The matrix spells GGUF types whole and other
-/// schemes without group: "gguf:Q4_0", "compressed-tensors:W4A16".
-std::vector<std::string> engines_that_read(const CompressPlan::Output& output, const std::string& scheme,
-                                           const std::vector<EngineSupport>& matrix) {
-  const std::string stored = output.format == "gguf" ? output.type : scheme.substr(0, scheme.find('-'));
-  std::set<std::string> engines;
-  for (const EngineSupport& row : matrix) {
-    const bool same = row.format == output.format || row.format == output.format + ":" + stored;
-    if (same && row.supported == "yes") engines.insert(row.engine);
-  }
-  return {engines.begin(), engines.end()};
-}
-
-}  // namespace
 
 Advisor::Advisor(fs::path data_dir, std::string local) : state_(std::make_shared<State>()) {
   state_->data_dir = std::move(data_dir);
@@ -39,7 +20,7 @@ Advisor::Advisor(fs::path data_dir, std::string local) : state_(std::make_shared
   static std::once_flag target_once;
   std::call_once(target_once, [] {
     const char* target = std::getenv("ADVISOR_KERNEL_TARGET");
-    if (target != nullptr && *target != '\0') kernels::set_target(target);
+    if (target != nullptr && *target != '\0') set_kernel_target(target);
   });
 }
 
@@ -70,49 +51,13 @@ Probe Advisor::probe() const {
 }
 
 Recommendation Advisor::recommend(const Profile& profile) const {
+  std::error_code ec;
+  std::optional<Model> folder;  // first of all: a program that cannot open it need not load anything
+  if (fs::exists(profile.model, ec)) folder = model_of(profile.model);
   std::optional<Probe> machine;
   if (profile.hardware.id == "auto") machine = probe();
   const Hardware hardware = find_hardware(profile, knowledge(), machine ? &*machine : nullptr);
-  std::error_code ec;
-  if (fs::exists(profile.model, ec)) {
-    const Model model = model_of(profile.model);
-    return advisor::recommend(profile, hardware, knowledge(), &model);
-  }
-  return advisor::recommend(profile, hardware, knowledge());
-}
-
-CompressPlan Advisor::plan(const CompressRequest& request) const {
-  CompressPlan plan = plan_compression(request);
-  for (CompressPlan::Output& output : plan.outputs) {
-    output.engines = engines_that_read(output, plan.scheme, knowledge().engine_support);
-  }
-  return plan;
-}
-
-CompressReport Advisor::compress(const CompressRequest& request, const ProgressFn& progress) const {
-  return run_compression(request, progress);
-}
-
-EvaluationReport Advisor::evaluate(const EvaluateRequest& request, const EvaluateProgressFn& progress) const {
-  return advisor::evaluate(request, progress);
-}
-
-EvaluateRequest evaluation_of(const fs::path& model, const fs::path& suite, int threads, std::int64_t limit) {
-  EvaluateRequest request;
-  request.model = model;
-  request.threads = threads;
-  request.limit = limit;
-  std::error_code ec;
-  if (fs::is_directory(suite, ec)) {
-    request.suite = suite;
-  } else if (!fs::exists(suite, ec)) {
-    throw Error(ErrorCode::not_found, suite.string() + ": no such suite folder or file");
-  } else if (suite.extension() == ".jsonl") {
-    request.choices.push_back(suite);
-  } else {
-    request.text = suite;
-  }
-  return request;
+  return advisor::recommend(profile, hardware, knowledge(), folder ? &*folder : nullptr);
 }
 
 }  // namespace advisor

@@ -9,10 +9,8 @@
 #include <set>
 #include <utility>
 
-#include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/suggest.h"
-#include "estimate/layout.h"
 
 namespace advisor {
 namespace {
@@ -25,8 +23,9 @@ fs::path own_folder() {
   static const int anchor = 0;
   if (dladdr(&anchor, &info) == 0 || info.dli_fname == nullptr) return {};
   std::error_code ec;
-  fs::path file = fs::canonical(info.dli_fname, ec);
-  if (ec) file = fs::read_symlink("/proc/self/exe", ec);  // a program started through PATH has no folder in argv[0]
+  const fs::path name = info.dli_fname;
+  // A program started through PATH has no folder in argv[0], which is what the loader goes by.
+  const fs::path file = name.has_parent_path() ? fs::canonical(name, ec) : fs::read_symlink("/proc/self/exe", ec);
   return file.parent_path();
 }
 
@@ -135,37 +134,6 @@ Hardware find_hardware(const Profile& profile, const Knowledge& knowledge, const
   }
   override_with(hardware.device, profile);
   return hardware;
-}
-
-Model model_of(const std::string& path) {
-  const auto checkpoint = open_checkpoint(path);
-  const ModelConfig& config = checkpoint->config();
-  Model model;
-  model.id = path;
-  model.family = model.architecture = config.architecture;
-  double parameters = 0;
-  std::vector<NamedShape> shapes;
-  for (const TensorInfo& tensor : checkpoint->tensors()) {
-    parameters += static_cast<double>(element_count(tensor.shape));
-    shapes.push_back({tensor.name, tensor.shape});
-  }
-  model.tensors = group_tensors(shapes);
-  model.params = parameters;
-  model.layers = config.layers;
-  model.hidden = config.hidden;
-  model.intermediate = config.intermediate;
-  model.heads = config.heads;
-  model.kv_heads = config.kv_heads;
-  model.head_dim = config.head_dim;
-  model.vocab = config.vocab;
-  model.max_context = config.max_context;
-  model.tie_embeddings = config.tie_embeddings;
-  model.native_dtype = config.torch_dtype;
-  model.modalities_in = model.modalities_out = {"text"};
-  model.qat = "no";
-  model.url = path;
-  model.locator = "config.json and tensor headers";
-  return model;
 }
 
 std::string today() {

@@ -34,8 +34,14 @@ const Device* match_device(const Device& probed, const std::vector<Device>& cata
 /// with suggestions.
 Hardware find_hardware(const Profile& profile, const Knowledge& knowledge, const Probe* probe);
 
+// The two things that the decision side asks of the compression side. facade_compress.cpp defines them; in a program
+// without it facade_light.cpp does, and there they throw NeedsCompressionSide.
+
 /// What the decision needs to know of a checkpoint folder, read from its headers.
 Model model_of(const std::string& path);
+
+/// Instruction set of the kernels ("scalar", "avx2", ...). Throws when this machine or build has no such.
+void set_kernel_target(const std::string& target);
 
 /// Today in UTC, YYYY-MM-DD.
 std::string today();

@@ -19,4 +19,5 @@ LD_LIBRARY_PATH="$libdir" "$scratch/cmake/advise" "$source/examples/c/profile.js
 grep -q '"schema": "advisor.evaluation/1"' "$scratch/out2"
 [ -s "$scratch/compressed/config.json" ]
 "$scratch/prefix/bin/advisor" catalog fields >/dev/null   # the installed command finds the installed knowledge
+"$scratch/prefix/bin/advisor" --version >/dev/null         # and the program that it hands over to
 echo "installed tree works"

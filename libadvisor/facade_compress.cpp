@@ -1,0 +1,100 @@
+// The facade over the compression side: everything that opens a checkpoint. A program without it links
+// facade_light.cpp instead of this file.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "checkpoint/checkpoint.h"
+#include "core/error.h"
+#include "estimate/layout.h"
+#include "facade_resolve.h"
+#include "tensor/kernels/kernels.h"
+
+namespace advisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Engines with a row that says they read this output on some hardware. The matrix spells GGUF types whole and other
+/// schemes without group: "gguf:Q4_0", "compressed-tensors:W4A16".
+std::vector<std::string> engines_that_read(const CompressPlan::Output& output, const std::string& scheme,
+                                           const std::vector<EngineSupport>& matrix) {
+  const std::string stored = output.format == "gguf" ? output.type : scheme.substr(0, scheme.find('-'));
+  std::set<std::string> engines;
+  for (const EngineSupport& row : matrix) {
+    const bool same = row.format == output.format || row.format == output.format + ":" + stored;
+    if (same && row.supported == "yes") engines.insert(row.engine);
+  }
+  return {engines.begin(), engines.end()};
+}
+
+}  // namespace
+
+void set_kernel_target(const std::string& target) { kernels::set_target(target); }
+
+Model model_of(const std::string& path) {
+  const auto checkpoint = open_checkpoint(path);
+  const ModelConfig& config = checkpoint->config();
+  Model model;
+  model.id = path;
+  model.family = model.architecture = config.architecture;
+  double parameters = 0;
+  std::vector<NamedShape> shapes;
+  for (const TensorInfo& tensor : checkpoint->tensors()) {
+    parameters += static_cast<double>(element_count(tensor.shape));
+    shapes.push_back({tensor.name, tensor.shape});
+  }
+  model.tensors = group_tensors(shapes);
+  model.params = parameters;
+  model.layers = config.layers;
+  model.hidden = config.hidden;
+  model.intermediate = config.intermediate;
+  model.heads = config.heads;
+  model.kv_heads = config.kv_heads;
+  model.head_dim = config.head_dim;
+  model.vocab = config.vocab;
+  model.max_context = config.max_context;
+  model.tie_embeddings = config.tie_embeddings;
+  model.native_dtype = config.torch_dtype;
+  model.modalities_in = model.modalities_out = {"text"};
+  model.qat = "no";
+  model.url = path;
+  model.locator = "config.json and tensor headers";
+  return model;
+}
+
+CompressPlan Advisor::plan(const CompressRequest& request) const {
+  CompressPlan plan = plan_compression(request);
+  for (CompressPlan::Output& output : plan.outputs) {
+    output.engines = engines_that_read(output, plan.scheme, knowledge().engine_support);
+  }
+  return plan;
+}
+
+CompressReport Advisor::compress(const CompressRequest& request, const ProgressFn& progress) const {
+  return run_compression(request, progress);
+}
+
+EvaluationReport Advisor::evaluate(const EvaluateRequest& request, const EvaluateProgressFn& progress) const {
+  return advisor::evaluate(request, progress);
+}
+
+EvaluateRequest evaluation_of(const fs::path& model, const fs::path& suite, int threads, std::int64_t limit) {
+  EvaluateRequest request;
+  request.model = model;
+  request.threads = threads;
+  request.limit = limit;
+  std::error_code ec;
+  if (fs::is_directory(suite, ec)) {
+    request.suite = suite;
+  } else if (!fs::exists(suite, ec)) {
+    throw Error(ErrorCode::not_found, suite.string() + ": no such suite folder or file");
+  } else if (suite.extension() == ".jsonl") {
+    request.choices.push_back(suite);
+  } else {
+    request.text = suite;
+  }
+  return request;
+}
+
+}  // namespace advisor
