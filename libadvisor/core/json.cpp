@@ -1,21 +1,17 @@
 #include "core/json.h"
 
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "core/json_members.h"
 
 namespace advisor {
 namespace {
 
-// ordered_json keeps the order in which keys are written here: that order is part of the promise.
-using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& json, int indent) {
-  // invalid UTF-8 in a name must not make the answer fail
-  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
+using detail::dump;
+using detail::Json;
+using detail::number_or_text;
 
 template <class T>
 Json or_null(const std::optional<T>& value) {
@@ -24,127 +20,16 @@ Json or_null(const std::optional<T>& value) {
 
 Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
-/// A field's text as the JSON value that reads back: numbers and booleans bare, the rest as strings.
-Json number_or_text(const std::string& text) {
-  if (text == "true") return true;
-  if (text == "false") return false;
-  const Json parsed = Json::parse(text, nullptr, false);
-  return parsed.is_number() ? parsed : Json(text);
-}
-
-Json estimate_json(const Estimate& estimate) {
-  return {{"mean", estimate.mean},      {"low", estimate.low},           {"high", estimate.high},
-          {"level", estimate.level},    {"basis", name(estimate.basis)}, {"n", estimate.n},
-          {"sources", estimate.sources}};
-}
-
 Json named_json(const NamedEstimate& named) {
   Json json = {{"name", named.name}, {"task", text_or_null(named.task)}, {"unit", named.unit}};
   if (named.estimate) {
-    json.update(estimate_json(*named.estimate));
-    json["sd"] = named.estimate->sd;
+    json.update(detail::JsonWriter::json(*named.estimate));
     json["how"] = text_or_null(named.how);
   } else {
     json["mean"] = nullptr;
     json["missing"] = named.missing;
   }
   return json;
-}
-
-Json estimate_or_empty(const std::optional<Estimate>& estimate) {
-  return estimate ? estimate_json(*estimate) : Json::object();
-}
-
-Json quality_json(const std::optional<QualityEstimate>& quality) {
-  if (!quality) return Json::object();
-  const Estimate& value = quality->value;
-  Json json = {{"task", quality->task},      {"mean", value.mean},   {"low", value.low},
-               {"high", value.high},         {"level", value.level}, {"probability", or_null(quality->probability)},
-               {"basis", name(value.basis)}, {"n", value.n},         {"sources", value.sources}};
-  if (quality->retention) json["retention"] = estimate_json(*quality->retention);
-  return json;
-}
-
-Json memory_json(const MemoryEstimate& memory) {
-  return {{"bytes", memory.total},
-          {"weights", memory.weights},
-          {"kv_cache", memory.kv_cache},
-          {"overhead", memory.overhead},
-          {"available", memory.available},
-          {"basis", memory.basis},
-          {"context", memory.context},
-          {"concurrency", memory.concurrency},
-          {"activations", memory.activations},
-          {"assumed", text_or_null(memory.assumed)},
-          {"sources", memory.sources}};
-}
-
-Json evidence_json(const std::vector<Evidence>& evidence) {
-  Json list = Json::array();
-  for (const Evidence& item : evidence) {
-    list.push_back({{"kind", item.kind}, {"id", item.id}, {"text", item.text}, {"sources", item.sources}});
-  }
-  return list;
-}
-
-Json option_json(const Option& option) {
-  const Variant& variant = option.variant;
-  Json estimates = {{"quality", quality_json(option.quality)},
-                    {"memory", memory_json(option.memory)},
-                    {"decode_tokens_per_second", estimate_or_empty(option.decode_tokens_per_second)},
-                    {"ttft_seconds", estimate_or_empty(option.ttft_seconds)},
-                    {"usd_per_hour", estimate_or_empty(option.usd_per_hour)},
-                    {"usd_per_million_tokens", estimate_or_empty(option.usd_per_million_tokens)}};
-  return {{"rank", option.rank},
-          {"action", option.action},
-          {"model", variant.model},
-          {"technique", variant.technique},
-          {"scheme", variant.scheme},
-          {"sparsity", variant.sparsity},
-          {"pattern", text_or_null(variant.pattern)},
-          {"kv", variant.kv},
-          {"format", variant.format},
-          {"engine", variant.engine},
-          {"published_checkpoint", or_null(option.published_checkpoint)},
-          {"estimates", std::move(estimates)},
-          {"steps", option.steps},
-          {"recipe", option.recipe ? Json(recipe_to_yaml(*option.recipe)) : Json(nullptr)},
-          {"launch", option.launch},
-          {"decided_by", option.decided_by},
-          {"evidence", evidence_json(option.evidence)},
-          {"warnings", option.warnings}};
-}
-
-Json rejection_json(const Rejection& rejection) {
-  Json json = {{"action", rejection.action},           {"model", rejection.model},    {"scheme", rejection.scheme},
-               {"engine", rejection.engine},           {"format", rejection.format},  {"code", rejection.code},
-               {"rule", text_or_null(rejection.rule)}, {"because", rejection.because}};
-  if (rejection.memory_detail) json["memory_detail"] = *rejection.memory_detail;
-  return json;
-}
-
-Json hardware_json(const Hardware& hardware) {
-  const Device& device = hardware.device;
-  return {{"id", text_or_null(device.id)},
-          {"name", text_or_null(device.name)},
-          {"vendor", text_or_null(device.vendor)},
-          {"kind", text_or_null(device.kind)},
-          {"generation", text_or_null(device.generation)},
-          {"compute_capability", or_null(device.compute_capability)},
-          {"count", hardware.count},
-          {"memory", device.memory},
-          {"bandwidth", or_null(device.bandwidth)},
-          {"fp32", or_null(device.fp32)},
-          {"fp16", or_null(device.fp16)},
-          {"bf16", or_null(device.bf16)},
-          {"fp8", or_null(device.fp8)},
-          {"int8", or_null(device.int8)},
-          {"fp4", or_null(device.fp4)},
-          {"int4", or_null(device.int4)},
-          {"sparse_2_4", or_null(device.sparse_2_4)},
-          {"unified_memory", device.unified_memory},
-          {"interconnect", or_null(device.interconnect)},
-          {"source", text_or_null(hardware.source)}};
 }
 
 Json profile_json(const Profile& profile) {
@@ -262,33 +147,6 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
-std::string to_json(const Recommendation& answer, int indent) {
-  Json options = Json::array(), rejections = Json::array(), counterfactuals = Json::array(), gaps = Json::array();
-  for (const Option& option : answer.options) options.push_back(option_json(option));
-  for (const Rejection& rejection : answer.rejections) rejections.push_back(rejection_json(rejection));
-  for (const Counterfactual& item : answer.counterfactuals) {
-    counterfactuals.push_back(
-        {{"change", {{"field", item.field}, {"from", number_or_text(item.from)}, {"to", number_or_text(item.to)}}},
-         {"then", {{"verdict", item.then_verdict}}}});
-  }
-  for (const Gap& gap : answer.gaps) gaps.push_back({{"subject", gap.subject}, {"needs", gap.needs}});
-  const Json json = {{"schema", "advisor.recommendation/1"},
-                     {"outcome", name(answer.outcome)},
-                     {"verdict", answer.verdict ? Json(name(*answer.verdict)) : Json(nullptr)},
-                     {"profile", profile_json(answer.profile)},
-                     {"hardware", hardware_json(answer.hardware)},
-                     {"defaults", answer.defaults},
-                     {"options", std::move(options)},
-                     {"rejections", std::move(rejections)},
-                     {"counterfactuals", std::move(counterfactuals)},
-                     {"gaps", std::move(gaps)},
-                     {"knowledge",
-                      {{"digest", answer.knowledge_digest},
-                       {"rules", answer.knowledge_rules},
-                       {"measurements", answer.knowledge_measurements}}}};
-  return dump(json, indent);
-}
-
 std::string to_json(const PointEstimate& answer, int indent) {
   const Variant& variant = answer.request.variant;
   const auto& workload = answer.request.profile.workload;
@@ -316,13 +174,13 @@ std::string to_json(const PointEstimate& answer, int indent) {
               indent);
 }
 
-std::string to_json(const Hardware& hardware, int indent) { return dump(hardware_json(hardware), indent); }
+std::string to_json(const Hardware& hardware, int indent) { return dump(detail::JsonWriter::json(hardware), indent); }
 
 std::string to_json(const Probe& probe, int indent) {
   Json gpus = Json::array();
-  for (const Hardware& gpu : probe.gpus) gpus.push_back(hardware_json(gpu));
+  for (const Hardware& gpu : probe.gpus) gpus.push_back(detail::JsonWriter::json(gpu));
   return dump(Json{{"schema", "advisor.probe/1"},
-                   {"cpu", hardware_json(probe.cpu)},
+                   {"cpu", detail::JsonWriter::json(probe.cpu)},
                    {"cores", probe.cores},
                    {"cpu_features", probe.cpu_features},
                    {"gpus", std::move(gpus)},

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <limits>
+#include <sstream>
+
 #include "core/error.h"
 #include "core/fields.h"
 
@@ -28,6 +32,11 @@ Recommendation example() {
   option.quality = QualityEstimate{"mmlu", {0.7, 0.01, 0.68, 0.72, 0.9, Basis::transferred, 14, {"s1"}}, {}, 0.93};
   option.decode_tokens_per_second = Estimate{100, 5, 92, 108, 0.9, Basis::modelled, 0, {}};
   option.steps = {"quantize"};
+  option.probabilities = {{"memory", 1}, {"accuracy", 0.93}};
+  option.route.steps = {
+      {"quantize", "quantize", "advisor compress", Estimate{0.5, 0.1, 0.3, 0.7, 0.9, Basis::modelled, 0, {}}, {}, 8e9}};
+  option.route.peak_memory = 8e9;
+  option.launch_command = "vllm serve out";
   option.recipe = Recipe{{{"rtn", "W4A16-g128", {"Linear"}, {"lm_head"}, {}}}, {{"compressed-tensors", ""}}};
   option.launch = {{"vllm", "vllm serve out"}};
   option.decided_by = "quality";
@@ -39,172 +48,100 @@ Recommendation example() {
   answer.counterfactuals = {{"workload.context", "8192", "6144", "compress"},
                             {"hardware.memory", "24 GiB", "32 GiB", "keep"}};
   answer.gaps = {{"quality of x", "a measurement"}};
+  answer.dominated = {{"c/d@x", {"c/d@y", "c/d@z"}}};
+  answer.measure = {{"a/b", "awq", "W4A16-g128", "mmlu", 0.4, "it is near the limit", "advisor evaluate a/b"}};
+  answer.assignments = {
+      {"chat", 0.6, 1, Estimate{0.8, 0.01, 0.78, 0.82, 0.9, Basis::measured, 2, {"s"}}, 0.95, "fits"}};
+  answer.routing = {{"chat", 2, 1, 0.7, {}, {}, "cheaper"}};
+  answer.models_considered = 3, answer.variants_considered = 40, answer.variants_feasible = 5;
   answer.knowledge_digest = "abc";
   answer.knowledge_rules = 20;
   answer.knowledge_measurements = 7000;
   return answer;
 }
 
-TEST(Json, RecommendationGolden) {
-  const std::string expected = R"({
-  "schema": "advisor.recommendation/1",
-  "outcome": "recommended",
-  "verdict": "switch",
-  "profile": {
-    "model": "a/b",
-    "hardware": {
-      "memory": "24 GiB"
-    }
-  },
-  "hardware": {
-    "id": null,
-    "name": null,
-    "vendor": null,
-    "kind": null,
-    "generation": null,
-    "compute_capability": null,
-    "count": 1,
-    "memory": 24000000000.0,
-    "bandwidth": null,
-    "fp32": null,
-    "fp16": null,
-    "bf16": null,
-    "fp8": null,
-    "int8": null,
-    "fp4": null,
-    "int4": null,
-    "sparse_2_4": null,
-    "unified_memory": false,
-    "interconnect": null,
-    "source": null
-  },
-  "defaults": {
-    "confidence": "0.9",
-    "workload.context": "4096"
-  },
-  "options": [
-    {
-      "rank": 1,
-      "action": "switch",
-      "model": "c/d",
-      "technique": "rtn",
-      "scheme": "W4A16-g128",
-      "sparsity": 0.0,
-      "pattern": null,
-      "kv": "fp16",
-      "format": "compressed-tensors",
-      "engine": "vllm",
-      "published_checkpoint": null,
-      "estimates": {
-        "quality": {
-          "task": "mmlu",
-          "mean": 0.7,
-          "low": 0.68,
-          "high": 0.72,
-          "level": 0.9,
-          "probability": 0.93,
-          "basis": "transferred",
-          "n": 14,
-          "sources": [
-            "s1"
-          ]
-        },
-        "memory": {
-          "bytes": 20000000000.0,
-          "weights": 16000000000.0,
-          "kv_cache": 3000000000.0,
-          "overhead": 1000000000.0,
-          "available": 24000000000.0,
-          "basis": "geometry",
-          "context": 4096,
-          "concurrency": 1,
-          "activations": 0.0,
-          "assumed": null,
-          "sources": []
-        },
-        "decode_tokens_per_second": {
-          "mean": 100.0,
-          "low": 92.0,
-          "high": 108.0,
-          "level": 0.9,
-          "basis": "modelled",
-          "n": 0,
-          "sources": []
-        },
-        "ttft_seconds": {},
-        "usd_per_hour": {},
-        "usd_per_million_tokens": {}
-      },
-      "steps": [
-        "quantize"
-      ],
-      "recipe": "schema: advisor.recipe/1\nsteps:\n  - technique: rtn\n    scheme: W4A16-g128\n    targets: [Linear]\n    ignore: [lm_head]\nformats:\n  - id: compressed-tensors\n",
-      "launch": {
-        "vllm": "vllm serve out"
-      },
-      "decided_by": "quality",
-      "evidence": [
-        {
-          "kind": "rule",
-          "id": "r",
-          "text": "because",
-          "sources": [
-            "u"
-          ]
-        }
-      ],
-      "warnings": [
-        "careful"
-      ]
-    }
-  ],
-  "rejections": [
-    {
-      "action": "keep",
-      "model": "a/b",
-      "scheme": "W16A16",
-      "engine": "vllm",
-      "format": "safetensors",
-      "code": "memory",
-      "rule": "memory-does-not-fit",
-      "because": "too big"
-    }
-  ],
-  "counterfactuals": [
-    {
-      "change": {
-        "field": "workload.context",
-        "from": 8192,
-        "to": 6144
-      },
-      "then": {
-        "verdict": "compress"
-      }
-    },
-    {
-      "change": {
-        "field": "hardware.memory",
-        "from": "24 GiB",
-        "to": "32 GiB"
-      },
-      "then": {
-        "verdict": "keep"
-      }
-    }
-  ],
-  "gaps": [
-    {
-      "subject": "quality of x",
-      "needs": "a measurement"
-    }
-  ],
-  "knowledge": {
-    "digest": "abc",
-    "rules": 20,
-    "measurements": 7000
+/// The keys that docs and users' scripts rely on, at the place where they rely on them.
+TEST(Json, RecommendationKeepsItsPromisedShape) {
+  const std::string text = to_json(example(), -1);
+  for (
+      const char* part : {
+          R"({"schema":"advisor.recommendation/1","profile":{"model":"a/b","hardware":{"memory":"24 GiB"}},)"
+          R"("outcome":"recommended","verdict":"switch","defaults":{)",
+          R"("options":[{"rank":1,"action":"switch","model":"c/d","technique":"rtn","scheme":"W4A16-g128",)"
+          R"("sparsity":0.0,"pattern":null,"kv":"fp16","format":"compressed-tensors","engine":"vllm",)"
+          R"("published_checkpoint":null,"estimates":{"quality":{"task":"mmlu","mean":0.7,"low":0.68,"high":0.72,)",
+          R"("basis":"transferred","n":14,"sources":["s1"],"probability":0.93)",
+          R"("memory":{"bytes":20000000000.0,"weights":16000000000.0,"kv_cache":3000000000.0,)"
+          R"("overhead":1000000000.0,"available":24000000000.0,)",
+          R"("decode_tokens_per_second":{"mean":100.0,"low":92.0,"high":108.0,)",
+          R"("ttft_seconds":{},)",
+          R"("recipe":"schema: advisor.recipe/1\nsteps:\n  - technique: rtn)",
+          R"("rejections":[{"action":"keep","model":"a/b","scheme":"W16A16",)",
+          R"("counterfactuals":[{"change":{"field":"workload.context","from":8192,"to":6144},"then":{"verdict":"compress",)",
+          R"({"change":{"field":"hardware.memory","from":"24 GiB","to":"32 GiB"},)",
+          R"("gaps":[{"subject":"quality of x","needs":"a measurement"}])",
+          R"("knowledge":{"digest":"abc","rules":20,"measurements":7000})",
+          R"("profile":{"model":"a/b","hardware":{"memory":"24 GiB"}})",
+      })
+    EXPECT_THAT(text, HasSubstr(part));
+}
+
+Recipe parse(std::string_view text, const std::string&) {
+  EXPECT_THAT(std::string(text), HasSubstr("technique: rtn"));
+  return *example().options[0].recipe;
+}
+
+TEST(Json, RecommendationReadsBackToTheSameBytes) {
+  const std::string text = to_json(example());
+  EXPECT_EQ(to_json(recommendation_from_json(text, parse)), text);
+  Recommendation unknown = example();
+  unknown.options[0].quality->value.mean = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(to_json(recommendation_from_json(to_json(unknown), parse)), to_json(unknown));
+  EXPECT_EQ(to_json(recommendation_from_json(to_json(Recommendation{}))), to_json(Recommendation{}));
+}
+
+TEST(Json, RecommendationOfAnEarlierVersionLacksKeys) {
+  const auto answer = recommendation_from_json(
+      R"({"schema": "advisor.recommendation/1", "outcome": "infeasible", "later": 1, "options": [{"model": "a/b"}]})");
+  EXPECT_EQ(answer.outcome, Outcome::infeasible);
+  EXPECT_EQ(answer.options.at(0).variant.model, "a/b");
+}
+
+std::string refused_recommendation(const std::string& text) {
+  try {
+    recommendation_from_json(text, nullptr, "r.json");
+  } catch (const Error& error) {
+    EXPECT_THAT(error.code(), testing::AnyOf(ErrorCode::parse_error, ErrorCode::not_found)) << error.what();
+    return error.what();
   }
-})";
-  EXPECT_EQ(to_json(example()), expected);
+  return "(no error)";
+}
+
+TEST(Json, RecommendationRefusesWhatIsNone) {
+  const auto with = [](const std::string& members) {
+    return refused_recommendation(R"({"schema": "advisor.recommendation/1", )" + members + "}");
+  };
+  EXPECT_THAT(refused_recommendation("{}"), AllOf(HasSubstr("r.json"), HasSubstr("this is no recommendation")));
+  EXPECT_THAT(refused_recommendation("[1]"), HasSubstr("this is no recommendation"));
+  EXPECT_THAT(refused_recommendation("{"), AllOf(HasSubstr("r.json"), HasSubstr("not valid JSON")));
+  EXPECT_THAT(with(R"("options": {})"), HasSubstr("options must be a list"));
+  EXPECT_THAT(with(R"("options": [{"rank": "first"}])"), HasSubstr("options[0].rank must be a whole number"));
+  EXPECT_THAT(with(R"("options": [7])"), HasSubstr("options[0] must be an object"));
+  EXPECT_THAT(with(R"("options": [{"estimates": {"memory": {"bytes": "much"}}}])"),
+              HasSubstr("options[0].estimates.memory.bytes must be a number"));
+  EXPECT_THAT(with(R"("outcome": "perhaps")"), HasSubstr("outcome must be one of recommended, infeasible"));
+  EXPECT_THAT(with(R"("gaps": [{"subject": []}])"), HasSubstr("gaps[0].subject must be a text"));
+  EXPECT_THAT(with(R"("profile": {"modle": "x"})"), HasSubstr("modle"));
+}
+
+TEST(Json, SchemaFileIsWhatIsWritten) {
+  const std::string path = std::string(ADVISOR_SOURCE_DIR) + "/data/schema/recommendation-1.json";
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  const std::string made = std::string(ADVISOR_BINARY_DIR) + "/recommendation-1.json";
+  std::ofstream(made) << recommendation_schema();
+  EXPECT_TRUE(text.str() == recommendation_schema()) << "a member was added? then: cp " << made << " " << path;
 }
 
 TEST(Json, NoVerdictIsNull) {
