@@ -7,6 +7,7 @@
 
 #include "core/recommendation.h"
 #include "recommend/candidates.h"
+#include "recommend/question.h"
 #include "recommend/toolbox.h"
 
 namespace advisor {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "recommend/decide.h"
+#include "recommend/judged_decision.h"
 
 namespace advisor {
 

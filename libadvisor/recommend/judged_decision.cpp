@@ -1,4 +1,4 @@
-#include "recommend/decide.h"
+#include "recommend/judged_decision.h"
 
 #include <algorithm>
 #include <map>
@@ -89,8 +89,8 @@ std::optional<Verdict> verdict_of(const std::string& action) {
   return std::nullopt;
 }
 
-Decision decide(const Toolbox& tools, const Question& q) {
-  Decision decision;
+JudgedDecision decide_judged(const Toolbox& tools, const Question& q) {
+  JudgedDecision decision;
   std::vector<Rejection> refused_models;
   std::vector<Refused> refused;
   std::vector<Judged> options;

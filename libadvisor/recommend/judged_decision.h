@@ -2,11 +2,12 @@
 #pragma once
 
 #include "core/recommendation.h"
+#include "recommend/question.h"
 #include "recommend/toolbox.h"
 
 namespace advisor {
 
-struct Decision {
+struct JudgedDecision {
   Outcome outcome = Outcome::infeasible;
   std::optional<Verdict> verdict;
   std::vector<Option> options;
@@ -15,7 +16,7 @@ struct Decision {
   bool memory_killed = false;  ///< something failed by memory alone, so that other memory may save it
 };
 
-Decision decide(const Toolbox& tools, const Question& question);
+JudgedDecision decide_judged(const Toolbox& tools, const Question& question);
 
 std::optional<Verdict> verdict_of(const std::string& action);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "recommend/candidates.h"
+#include "recommend/question.h"
 #include "recommend/toolbox.h"
 
 namespace advisor {

@@ -1,7 +1,7 @@
 #include "recommend/recommend.h"
 
 #include "recommend/counterfactual.h"
-#include "recommend/decide.h"
+#include "recommend/judged_decision.h"
 #include "recommend/question.h"
 
 namespace advisor {
@@ -32,7 +32,7 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
                          const Model* checkpoint_model) {
   const Toolbox tools(knowledge);
   const auto question = ask(tools, profile, hardware, checkpoint_model);
-  auto decision = decide(tools, question);
+  auto decision = decide_judged(tools, question);
 
   Recommendation answer;
   answer.profile = question.profile;

@@ -34,22 +34,4 @@ struct Toolbox {
   }
 };
 
-/// Models to switch to that are looked at per doubling of size, best scores first.
-inline constexpr int switches_per_size = 3;
-
-/// The question after every name is resolved and every default applied.
-struct Question {
-  Profile profile;
-  Hardware hardware;
-  const Model* model = nullptr;
-  Task task;
-  Yardstick yardstick;
-  std::optional<ScoreTable> table;
-  std::optional<Baseline> baseline;  ///< of the model in use
-  std::map<std::string, std::string> defaults;
-  /// Nobody set an accuracy limit. The default then means each option's own uncompressed model where the model in use
-  /// has no score, so that it cannot stand in the way of a switch that the task demands.
-  bool default_limit = false;
-};
-
 }  // namespace advisor

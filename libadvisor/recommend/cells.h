@@ -1,0 +1,56 @@
+// One candidate - a model under a treatment - as plain numbers: no strings, so that hundreds of thousands can be looked
+// at. Words are made of the few that are shown (detail.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "core/rule.h"
+#include "estimate/distribution.h"
+#include "rank/rank.h"
+
+namespace advisor {
+
+enum class Action : std::uint8_t { keep, compress, switch_model, compress_and_switch };
+std::string_view name(Action action);  ///< "keep", "compress", "switch", "compress_and_switch"
+
+enum class Fate : std::uint8_t {
+  feasible,
+  forbidden,  ///< by Cell::rule
+  limit,      ///< Cell::failed holds with less than the confidence asked for
+  undecided   ///< meets all that is known, but something that a limit needs is not known (Cell::missing)
+};
+
+/// Why a cell cannot be decided. The order is that in which it is said.
+enum class Missing : std::uint8_t {
+  nothing,
+  size,        ///< parameters or geometry of the model
+  retention,   ///< what the treatment leaves of a model
+  score,       ///< of the uncompressed model
+  comparison,  ///< scores of this model and of the one in use in one table
+  in_use,      ///< a score of the model in use: its prediction does not tell
+  speed
+};
+
+struct Cell {
+  int model = -1;      ///< into Catalog::models; own_model: the checkpoint that the question brought along
+  int treatment = -1;  ///< into Catalog::treatments
+  Action action = Action::keep;
+  Fate fate = Fate::undecided;
+  Missing missing = Missing::nothing;
+  bool has_recovery = false, has_value = false, has_relative = false, has_speed = false;
+  const RuleSource* rule = nullptr;  ///< Fate::forbidden
+  Limit failed = Limit::memory;      ///< Fate::limit
+  Chances chances;
+  double memory_total = 0, memory_available = 0;  ///< bytes over all devices
+  double mixed_bits = 0;                          ///< of mixed precision: the average that just fits
+  Distribution recovery;                          ///< of the score above chance, by its own uncompressed model
+  Distribution value;                             ///< absolute score, fraction of 1
+  Distribution relative;                          ///< to the model in use
+  Distribution log_decode, log_ttft, log_tpot;    ///< ln of tokens per second, seconds, seconds
+  Objectives objectives;
+};
+inline constexpr int own_model = -1;
+
+}  // namespace advisor
