@@ -1,103 +1,170 @@
 #include "rank/rank.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 #include <utility>
 
+#include "core/error.h"
+
 namespace advisor {
 
 namespace {
 
-constexpr double unknown = std::numeric_limits<double>::infinity();  // sorts last
+constexpr double unknown = std::numeric_limits<double>::infinity();
 
-double per_stream_latency(const Option& option) {
-  const auto& decode = option.decode_tokens_per_second;
-  if (!decode || decode->mean <= 0) return unknown;
-  return static_cast<double>(std::max<std::int64_t>(1, option.memory.concurrency)) / decode->mean;
+constexpr std::array limit_names{std::string_view("memory"), std::string_view("accuracy"), std::string_view("ttft"),
+                                 std::string_view("tpot"),   std::string_view("budget"),   std::string_view("effort")};
+
+/// Smaller is better in every component, and each can be compared.
+using Costs = std::array<double, 4>;
+Costs costs_of(const Objectives& o) {
+  const auto known = [](double value) { return std::isnan(value) ? unknown : value; };
+  return {known(-o.quality), known(o.cost), known(o.latency), known(o.effort)};
 }
 
-double cost_of(const Option& option) {
-  return option.usd_per_million_tokens ? option.usd_per_million_tokens->mean : unknown;
+bool at_most(const Costs& a, const Costs& b) {
+  return (a[0] <= b[0]) & (a[1] <= b[1]) & (a[2] <= b[2]) & (a[3] <= b[3]);  // without branches: it is asked often
 }
 
-double value_of(const Judged& judged, const std::string& objective) {
-  if (objective == "quality") return judged.quality;
-  return objective == "cost" ? cost_of(judged.option) : per_stream_latency(judged.option);
+enum class Objective : std::uint8_t { quality, cost, latency, effort };
+
+std::vector<Objective> objectives_named(std::span<const std::string> priority) {
+  std::vector<Objective> objectives;
+  for (const auto& text : priority) {
+    constexpr std::array<std::string_view, 4> names{"quality", "cost", "latency", "effort"};
+    const auto place = std::find(names.begin(), names.end(), text);
+    if (place == names.end())
+      throw Error(ErrorCode::invalid_argument,
+                  "unknown objective \"" + text + "\" in the priority; it takes quality, cost, latency and effort");
+    objectives.push_back(static_cast<Objective>(place - names.begin()));
+  }
+  return objectives;
 }
 
-/// Smaller is better; equal within the step of the objective.
-double key_of(const Judged& judged, const std::string& objective) {
-  const double value = value_of(judged, objective);
-  if (objective == "quality") return -std::round(value * 1000);
-  return std::isfinite(value) && value > 0 ? std::round(std::log(value) * 100) : unknown;
+/// In steps within which two values count as equal; smaller is better. Quality is a share: steps of 0.1 %. The others
+/// are rounded in the logarithm: steps of 1 %. Nothing at all (no cost, no effort) is better than any step.
+double step_of(const Costs& costs, Objective objective) {
+  const double value = costs[static_cast<std::size_t>(objective)];
+  if (!std::isfinite(value)) return value;
+  if (objective == Objective::quality) return std::round(value * 1000);
+  return value > 0 ? std::round(std::log(value) * 100) : -unknown;
 }
 
-int changes(const Option& option) {
-  if (option.action == "keep") return 0;
-  if (option.action == "compress") return 1;
-  return option.action == "switch" ? 2 : 3;
-}
-
-std::string shown(double value, const std::string& objective) {
+std::string shown(const Costs& costs, Objective objective) {
+  const double value = costs[static_cast<std::size_t>(objective)];
   char text[64];
   if (!std::isfinite(value)) return "unknown";
-  if (objective == "quality") {
-    std::snprintf(text, sizeof text, "%.1f %% of the model in use", 100 * value);
-  } else if (objective == "cost") {
-    std::snprintf(text, sizeof text, "%.3g USD per million tokens", value);
-  } else {
-    std::snprintf(text, sizeof text, "%.3g ms per token", 1000 * value);
+  switch (objective) {
+    case Objective::quality: std::snprintf(text, sizeof text, "%.1f %% of the model in use", -100 * value); break;
+    case Objective::cost: std::snprintf(text, sizeof text, "%.3g USD per million tokens", value); break;
+    case Objective::latency: std::snprintf(text, sizeof text, "%.3g ms per token", 1000 * value); break;
+    case Objective::effort:
+      if (value >= 1) {
+        std::snprintf(text, sizeof text, "%.3g h", value);
+      } else {
+        std::snprintf(text, sizeof text, "%.2g min", 60 * value);
+      }
   }
   return text;
 }
 
-/// The first objective in which the two differ, in words.
-std::string comparison(const Judged& a, const Judged& b, const std::vector<std::string>& priority) {
-  std::string equal;
-  for (const auto& objective : priority) {
-    if (key_of(a, objective) != key_of(b, objective)) {
-      const std::string what = objective == "quality" ? "quality at least " : objective + " ";
-      return "ahead of #" + std::to_string(b.option.rank) + ": " + what + shown(value_of(a, objective), objective) +
-             " against " + shown(value_of(b, objective), objective) + (equal.empty() ? "" : " at equal " + equal);
-    }
-    equal += (equal.empty() ? "" : " and ") + objective;
-  }
-  if (changes(a.option) != changes(b.option))
-    return "ahead of #" + std::to_string(b.option.rank) + ": fewer changes at equal " + equal;
-  return "ahead of #" + std::to_string(b.option.rank) + " by name only: equal " + equal;
-}
-
 }  // namespace
 
-std::vector<FailedLimit> failed_limits(const Chances& chances, double confidence) {
-  std::vector<FailedLimit> failed;
-  const std::pair<const char*, const std::optional<double>&> limits[] = {{"memory", chances.memory},
-                                                                         {"accuracy", chances.accuracy},
-                                                                         {"ttft", chances.ttft},
-                                                                         {"tpot", chances.tpot},
-                                                                         {"budget", chances.budget}};
-  for (const auto& [limit, probability] : limits)
-    if (probability && !(*probability >= confidence)) failed.push_back({limit, *probability});
-  return failed;
+std::string_view name(Limit limit) { return limit_names.at(static_cast<std::size_t>(limit)); }
+
+std::optional<Limit> first_failed(const Chances& chances, double confidence) {
+  const std::array<const std::optional<double>*, 6> all{&chances.memory, &chances.accuracy, &chances.ttft,
+                                                        &chances.tpot,   &chances.budget,   &chances.effort};
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (*all[i] && !(**all[i] >= confidence)) return static_cast<Limit>(i);
+  return std::nullopt;
 }
 
-void rank_options(std::vector<Judged>& options, const std::vector<std::string>& priority) {
-  std::sort(options.begin(), options.end(), [&](const Judged& a, const Judged& b) {
-    for (const auto& objective : priority) {
-      const double left = key_of(a, objective), right = key_of(b, objective);
-      if (left != right) return left < right;
+bool dominates(const Objectives& a, const Objectives& b) {
+  const Costs left = costs_of(a), right = costs_of(b);
+  return at_most(left, right) && left != right;
+}
+
+std::vector<std::size_t> pareto_front(std::span<const Objectives> points) {
+  std::vector<std::pair<Costs, std::size_t>> sorted(points.size());
+  for (std::size_t i = 0; i < points.size(); ++i) sorted[i] = {costs_of(points[i]), i};
+  std::sort(sorted.begin(), sorted.end());  // also by index: of equal points the first is kept
+  std::vector<Costs> front;
+  std::vector<std::size_t> kept;
+  for (const auto& [costs, index] : sorted) {
+    std::size_t i = 0;
+    while (i < front.size() && !at_most(front[i], costs)) ++i;
+    if (i == front.size()) {
+      front.push_back(costs);
+      kept.push_back(index);
+    } else if (i > 0) {
+      std::swap(front[i], front[i / 2]);  // what dominates often moves to where it is tried first
     }
-    if (changes(a.option) != changes(b.option)) return changes(a.option) < changes(b.option);
-    return a.option.variant.id() < b.option.variant.id();
+  }
+  std::sort(kept.begin(), kept.end());
+  return kept;
+}
+
+std::vector<std::size_t> dominators(std::span<const Objectives> points, std::span<const std::size_t> front) {
+  std::vector<Costs> kept;
+  for (const std::size_t i : front) kept.push_back(costs_of(points[i]));
+  std::vector<std::size_t> by(points.size());
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    by[i] = i;  // also of a point that nothing in `front` dominates, should the caller leave some out
+    const Costs costs = costs_of(points[i]);
+    for (std::size_t k = 0; k < kept.size(); ++k)
+      if (at_most(kept[k], costs)) {
+        by[i] = front[k];
+        break;
+      }
+  }
+  return by;
+}
+
+std::vector<std::size_t> lexicographic(std::span<const Place> places, std::span<const std::string> priority) {
+  const auto objectives = objectives_named(priority);
+  struct Key {
+    std::array<double, 4> steps{};
+    std::size_t index = 0;
+  };
+  std::vector<Key> keys(places.size());
+  const std::size_t compared = std::min(objectives.size(), keys.empty() ? 0 : keys[0].steps.size());
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    keys[i].index = i;
+    const Costs costs = costs_of(places[i].objectives);
+    for (std::size_t k = 0; k < compared; ++k) keys[i].steps[k] = step_of(costs, objectives[k]);
+  }
+  std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
+    if (a.steps != b.steps) return a.steps < b.steps;
+    const Place &left = places[a.index], &right = places[b.index];
+    if (left.changes != right.changes) return left.changes < right.changes;
+    return left.id != right.id ? left.id < right.id : a.index < b.index;
   });
-  for (std::size_t i = 0; i < options.size(); ++i) options[i].option.rank = static_cast<int>(i) + 1;
-  for (std::size_t i = 0; i < options.size(); ++i)
-    options[i].option.decided_by =
-        i + 1 < options.size()
-            ? comparison(options[i], options[i + 1], priority)
-            : (options.size() == 1 ? "the only option that meets every limit" : "last of those that meet every limit");
+  std::vector<std::size_t> order;
+  order.reserve(keys.size());
+  for (const Key& key : keys) order.push_back(key.index);
+  return order;
+}
+
+std::string decided_by(const Place& a, const Place& b, std::span<const std::string> priority, int rank_of_b) {
+  const Costs left = costs_of(a.objectives), right = costs_of(b.objectives);
+  const std::string ahead = "ahead of #" + std::to_string(rank_of_b);
+  std::string equal;
+  const auto objectives = objectives_named(priority);
+  for (std::size_t i = 0; i < objectives.size(); ++i) {
+    if (step_of(left, objectives[i]) != step_of(right, objectives[i])) {
+      const std::string what = objectives[i] == Objective::quality ? "quality at least" : priority[i];
+      return ahead + ": " + what + " " + shown(left, objectives[i]) + " against " + shown(right, objectives[i]) +
+             (equal.empty() ? "" : " at equal " + equal);
+    }
+    equal += (equal.empty() ? "" : " and ") + priority[i];
+  }
+  const std::string at = equal.empty() ? "" : equal;
+  if (a.changes != b.changes) return ahead + ": fewer changes" + (at.empty() ? "" : " at equal " + at);
+  return ahead + " by name only" + (at.empty() ? "" : ": equal " + at);
 }
 
 }  // namespace advisor
