@@ -171,35 +171,4 @@ UsableMemory engine_memory(const std::string& engine, const Hardware& hardware) 
   return usable;
 }
 
-std::map<std::string, std::string> launch_settings(const Variant& variant, const Hardware& hardware,
-                                                   std::int64_t context, std::int64_t concurrency) {
-  std::map<std::string, std::string> settings;
-  const auto count = std::to_string(hardware.count);
-  const auto tokens = std::to_string(prefill_tokens(variant.engine, hardware.device));
-  if (variant.engine == "vllm") {
-    settings = {{"gpu-memory-utilization", "0.9"},
-                {"max-model-len", std::to_string(context)},
-                {"max-num-batched-tokens", tokens},
-                {"max-num-seqs", std::to_string(max_sequences(concurrency))},
-                {"tensor-parallel-size", count}};
-  } else if (variant.engine == "sglang") {
-    settings = {{"mem-fraction-static", "0.9"},
-                {"chunked-prefill-size", tokens},
-                {"context-length", std::to_string(context)},
-                {"max-running-requests", std::to_string(max_sequences(concurrency))},
-                {"tp-size", count}};
-  } else if (variant.engine == "tensorrt-llm") {
-    settings = {{"kv_cache_free_gpu_memory_fraction", "0.9"},
-                {"max_seq_len", std::to_string(context)},
-                {"max_batch_size", std::to_string(max_sequences(concurrency))},
-                {"max_num_tokens", tokens},
-                {"tp_size", count}};
-  } else if (variant.engine == "llama.cpp") {
-    settings = {{"ctx-size", std::to_string(context * concurrency)},
-                {"parallel", std::to_string(concurrency)},
-                {"ubatch-size", std::to_string(std::min<std::int64_t>(512, context))}};
-  }
-  return settings;
-}
-
 }  // namespace advisor

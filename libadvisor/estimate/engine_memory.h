@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -52,9 +51,5 @@ struct UsableMemory {
   double cache_share = 1;   ///< the cache may fill only this part of what is free after loading (TensorRT-LLM)
 };
 UsableMemory engine_memory(const std::string& engine, const Hardware& hardware);
-
-/// The settings that make the estimate true, as flags of the engine (printed with the launch).
-std::map<std::string, std::string> launch_settings(const Variant& variant, const Hardware& hardware,
-                                                   std::int64_t context, std::int64_t concurrency);
 
 }  // namespace advisor

@@ -1,6 +1,6 @@
 #include "recommend/plan.h"
 
-#include "estimate/memory.h"
+#include "estimate/launch.h"
 
 namespace advisor {
 

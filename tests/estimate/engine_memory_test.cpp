@@ -125,17 +125,6 @@ TEST(EngineMemory, LargeStepsOnLargeCards) {
   EXPECT_EQ(max_sequences(1000), 1000);
 }
 
-TEST(EngineMemory, LaunchMakesTheEstimateTrue) {
-  const auto m = llama_8b();
-  const auto settings = launch_settings(as(m, "none", "W16A16", "safetensors", "vllm"), a100(2), 4096, 300);
-  EXPECT_EQ(settings.at("max-num-batched-tokens"), "2048");
-  EXPECT_EQ(settings.at("max-num-seqs"), "300");
-  EXPECT_EQ(settings.at("max-model-len"), "4096");
-  EXPECT_EQ(settings.at("tensor-parallel-size"), "2");
-  EXPECT_EQ(launch_settings(as(m, "none", "F16", "gguf", "llama.cpp"), a100(), 4096, 3).at("ctx-size"), "12288");
-  EXPECT_TRUE(launch_settings(as(m, "none", "W16A16", "safetensors", "transformers"), a100(), 4096, 1).empty());
-}
-
 TEST(EngineMemory, WhatAnEngineMayFill) {
   EXPECT_DOUBLE_EQ(engine_memory("vllm", a100()).bytes, 0.9 * 0.99 * 80 * gib);
   EXPECT_DOUBLE_EQ(engine_memory("sglang", a100()).static_share, 0.9);
