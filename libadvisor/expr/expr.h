@@ -36,36 +36,45 @@ using Value = std::variant<bool, double, std::string, std::vector<std::string>>;
 /// For reasons and messages: numbers by dimension ("16 GiB"), sets as "a, b".
 std::string format_value(const Value& value, const Type& type);
 
+class Expression;
+
 struct Symbol {
   std::string path;  ///< "hardware.fp8_rate"
   Type type;
   std::string doc;
+  int layer = 0;                                   ///< as the owner of the vocabulary counts; see Expression::layer()
+  std::shared_ptr<const Expression> definition{};  ///< of a derived fact, which stands for it wherever it is read
 };
 
-/// The names an expression may read.
+/// The names an expression may read. Each has a slot, a number from 0 upwards in the order of adding, by which
+/// compiled expressions ask for values.
 class Vocabulary {
  public:
   Vocabulary() = default;
   explicit Vocabulary(std::vector<Symbol> symbols);
-  void add(Symbol symbol);  ///< throws invalid_argument when the path is taken
+  int add(Symbol symbol);                 ///< the slot; throws invalid_argument when the path is taken
+  int slot(std::string_view path) const;  ///< -1: no such name
+  const Symbol& at(int slot) const { return symbols_[static_cast<std::size_t>(slot)]; }
   const Symbol* find(std::string_view path) const;
   std::vector<std::string> paths() const;  ///< sorted
   std::size_t size() const { return symbols_.size(); }
 
  private:
-  std::map<std::string, Symbol, std::less<>> symbols_;
+  std::vector<Symbol> symbols_;
+  std::map<std::string, int, std::less<>> slots_;
 };
 
-/// Where values come from at evaluation.
+/// Where values come from at evaluation. Never asked for a slot that has a definition.
 class Values {
  public:
   virtual ~Values() = default;
-  virtual const Value* find(std::string_view path) const = 0;  ///< nullptr = unknown
+  virtual const Value* at(int slot) const = 0;  ///< nullptr (or a number that is NaN) = unknown
 };
 
 namespace detail {
 struct ExprNode;
-}
+class Parser;
+}  // namespace detail
 
 class Expression {
  public:
@@ -74,20 +83,35 @@ class Expression {
 
   const Type& type() const { return type_; }
   const std::string& text() const { return text_; }
-  const std::vector<std::string>& reads() const { return reads_; }  ///< facts it reads, sorted
+  const std::vector<std::string>& reads() const { return reads_; }  ///< facts as they are written, sorted
+  const std::vector<int>& slots() const { return slots_; }  ///< read in the end, definitions written out; sorted
+  int layer() const { return layer_; }                      ///< the greatest layer of its slots; 0 without any
 
   std::optional<Value> evaluate(const Values& values) const;
-  std::optional<bool> evaluate_condition(const Values& values) const;  ///< only for boolean expressions
-  std::vector<std::string> missing(const Values& values) const;        ///< facts it reads that are unknown
+  /// Only for boolean expressions; makes no strings and allocates nothing.
+  std::optional<bool> evaluate_condition(const Values& values) const;
+  /// The unknown facts that leave the expression undecided, sorted; those it is derived from instead of a derived one.
+  /// When all are known and it is still undecided (a division by zero): everything it reads. Empty when decided.
+  std::vector<std::string> missing(const Values& values) const;
 
  private:
   std::string text_;
   Type type_;
   std::vector<std::string> reads_;
+  std::vector<int> slots_;
+  int layer_ = 0;
+  std::size_t size_ = 0;  ///< nodes, definitions written out
   std::shared_ptr<const detail::ExprNode> root_;
+
+  friend class detail::Parser;
 };
 
-/// Fact names that a text mentions, in order, without any check of types; to order definitions before compiling them.
-std::vector<std::string> names_in(const std::string& text, const SourceLocation& where = {});
+/// A name that a text mentions and where it stands in it.
+struct NameInText {
+  std::string name;
+  SourceLocation where;
+};
+/// All of them in order, without any check of types; to order definitions before compiling them.
+std::vector<NameInText> names_in(const std::string& text, const SourceLocation& where = {});
 
 }  // namespace advisor

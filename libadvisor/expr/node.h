@@ -38,10 +38,12 @@ struct ExprNode {
   Op op = Op::literal;
   Type type;
   Value value;       ///< literal
-  std::string path;  ///< fact, known
-  std::vector<std::unique_ptr<const ExprNode>> args;
+  std::string path;  ///< fact
+  int slot = -1;     ///< fact
+  std::vector<std::shared_ptr<const ExprNode>> args;
 };
-using NodePtr = std::unique_ptr<const ExprNode>;
+/// Shared, because the tree of a derived fact hangs in every expression that reads it.
+using NodePtr = std::shared_ptr<const ExprNode>;
 
 enum class TokenKind { end, number, text, name, symbol };
 
@@ -51,6 +53,9 @@ struct Token {
   Quantity quantity;  ///< number
   std::size_t offset = 0;
 };
+
+/// The place of a character of an expression that begins at `where`.
+SourceLocation place_of(const std::string& text, const SourceLocation& where, std::size_t offset);
 
 /// Throws parse_error at the character that fits nowhere.
 std::vector<Token> tokenize(const std::string& text, const SourceLocation& where);

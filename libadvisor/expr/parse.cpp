@@ -13,7 +13,8 @@ namespace detail {
 namespace {
 
 constexpr int max_nesting = 64;
-constexpr std::size_t max_nodes = 512;  // also bounds the depth of evaluation
+constexpr std::size_t max_nodes = 512;
+constexpr std::size_t max_written_out = 4096;  // with derived facts; bounds the time and the depth of evaluation
 
 struct Infix {
   Op op;
@@ -34,18 +35,26 @@ bool is_zero_literal(const ExprNode& node) {
   return node.op == Op::literal && node.type.kind == TypeKind::number && std::get<double>(node.value) == 0;
 }
 
+}  // namespace
+
 class Parser {
  public:
   Parser(const std::string& text, const Vocabulary& vocabulary, const SourceLocation& where)
       : text_(text), vocabulary_(vocabulary), where_(where), tokens_(tokenize(text, where)) {}
 
-  NodePtr run() {
-    NodePtr root = expression(0);
+  Expression run() {
+    Expression result;
+    result.root_ = expression(0);
     if (peek().kind != TokenKind::end) fail(peek(), "unexpected \"" + peek().text + "\"");
-    return root;
+    if (result.root_->op == Op::list) fail(tokens_[0], "a list of numbers can only stand behind `in`");
+    result.text_ = text_;
+    result.type_ = result.root_->type;
+    result.reads_.assign(reads_.begin(), reads_.end());
+    result.slots_.assign(slots_.begin(), slots_.end());
+    for (const int slot : slots_) result.layer_ = std::max(result.layer_, vocabulary_.at(slot).layer);
+    result.size_ = nodes_ + defined_;
+    return result;
   }
-
-  std::set<std::string> reads() const { return reads_; }
 
  private:
   const Token& peek() const { return tokens_[at_]; }
@@ -66,7 +75,7 @@ class Parser {
 
   NodePtr make(ExprNode node, const Token& token) {
     if (++nodes_ > max_nodes) fail(token, "the expression is too long");
-    return std::make_unique<const ExprNode>(std::move(node));
+    return std::make_shared<const ExprNode>(std::move(node));
   }
 
   NodePtr make(Op op, Type type, std::vector<NodePtr> args, const Token& token) {
@@ -148,20 +157,29 @@ class Parser {
     }
     if (is_keyword(token.text)) fail(token, "unexpected \"" + token.text + "\"");
     if (is_symbol("(")) return call(token);
+    return fact(token);
+  }
+
+  /// The value of a fact, or the tree that defines it.
+  NodePtr fact(const Token& token) {
+    const int slot = vocabulary_.slot(token.text);
+    if (slot < 0) fail(token, "unknown fact \"" + token.text + "\"" + did_you_mean(token.text, vocabulary_.paths()));
+    const Symbol& symbol = vocabulary_.at(slot);
+    reads_.insert(token.text);
+    if (symbol.definition) {
+      const Expression& definition = *symbol.definition;
+      slots_.insert(definition.slots_.begin(), definition.slots_.end());
+      defined_ += definition.size_;
+      if (defined_ > max_written_out) fail(token, "the expression is too long with its derived facts written out");
+      return definition.root_;
+    }
+    slots_.insert(slot);
     ExprNode node;
     node.op = Op::fact;
     node.path = token.text;
-    node.type = fact(token).type;
+    node.slot = slot;
+    node.type = symbol.type;
     return make(std::move(node), token);
-  }
-
-  const Symbol& fact(const Token& token) {
-    const Symbol* symbol = vocabulary_.find(token.text);
-    if (symbol == nullptr) {
-      fail(token, "unknown fact \"" + token.text + "\"" + did_you_mean(token.text, vocabulary_.paths()));
-    }
-    reads_.insert(token.text);
-    return *symbol;
   }
 
   NodePtr call(const Token& token) {
@@ -170,13 +188,9 @@ class Parser {
       const Token argument = take();
       if (argument.kind != TokenKind::name || is_keyword(argument.text))
         fail(argument, "known() takes the name of a fact");
-      fact(argument);
+      NodePtr known = fact(argument);
       expect(")");
-      ExprNode node;
-      node.op = Op::known;
-      node.path = argument.text;
-      node.type = boolean_type;
-      return make(std::move(node), token);
+      return make(Op::known, boolean_type, one(std::move(known)), token);
     }
     const bool several = token.text == "min" || token.text == "max";
     if (!several && token.text != "abs")
@@ -292,25 +306,16 @@ class Parser {
   const Vocabulary& vocabulary_;
   const SourceLocation& where_;
   std::vector<Token> tokens_;
-  std::size_t at_ = 0, nodes_ = 0;
+  std::size_t at_ = 0, nodes_ = 0, defined_ = 0;  ///< defined_: nodes of the definitions that are read
   int nesting_ = 0;
   std::set<std::string> reads_;
+  std::set<int> slots_;
 };
 
-}  // namespace
 }  // namespace detail
 
 Expression Expression::compile(const std::string& text, const Vocabulary& vocabulary, const SourceLocation& where) {
-  detail::Parser parser(text, vocabulary, where);
-  Expression result;
-  detail::NodePtr root = parser.run();
-  if (root->op == detail::Op::list) detail::fail_at(text, where, 0, "a list of numbers can only stand behind `in`");
-  result.text_ = text;
-  result.type_ = root->type;
-  const std::set<std::string> reads = parser.reads();
-  result.reads_.assign(reads.begin(), reads.end());
-  result.root_ = std::move(root);
-  return result;
+  return detail::Parser(text, vocabulary, where).run();
 }
 
 }  // namespace advisor

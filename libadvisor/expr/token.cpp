@@ -147,7 +147,7 @@ class Lexer {
 
 std::vector<Token> tokenize(const std::string& text, const SourceLocation& where) { return Lexer(text, where).run(); }
 
-void fail_at(const std::string& text, const SourceLocation& where, std::size_t offset, const std::string& message) {
+SourceLocation place_of(const std::string& text, const SourceLocation& where, std::size_t offset) {
   SourceLocation place = where;
   place.line = std::max(place.line, 1);
   place.column = std::max(place.column, 1);
@@ -159,7 +159,11 @@ void fail_at(const std::string& text, const SourceLocation& where, std::size_t o
       ++place.column;
     }
   }
-  throw Error(ErrorCode::parse_error, prefix(place) + message);
+  return place;
+}
+
+void fail_at(const std::string& text, const SourceLocation& where, std::size_t offset, const std::string& message) {
+  throw Error(ErrorCode::parse_error, prefix(place_of(text, where, offset)) + message);
 }
 
 bool is_keyword(const std::string& name) {
@@ -169,10 +173,11 @@ bool is_keyword(const std::string& name) {
 
 }  // namespace detail
 
-std::vector<std::string> names_in(const std::string& text, const SourceLocation& where) {
-  std::vector<std::string> names;
+std::vector<NameInText> names_in(const std::string& text, const SourceLocation& where) {
+  std::vector<NameInText> names;
   for (const detail::Token& token : detail::tokenize(text, where)) {
-    if (token.kind == detail::TokenKind::name && !detail::is_keyword(token.text)) names.push_back(token.text);
+    if (token.kind == detail::TokenKind::name && !detail::is_keyword(token.text))
+      names.push_back({token.text, detail::place_of(text, where, token.offset)});
   }
   return names;
 }

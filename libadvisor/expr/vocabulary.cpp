@@ -32,21 +32,28 @@ Vocabulary::Vocabulary(std::vector<Symbol> symbols) {
   for (Symbol& symbol : symbols) add(std::move(symbol));
 }
 
-void Vocabulary::add(Symbol symbol) {
-  std::string path = symbol.path;
-  if (!symbols_.emplace(path, std::move(symbol)).second) {
-    throw Error(ErrorCode::invalid_argument, "fact \"" + path + "\" is declared twice");
+int Vocabulary::add(Symbol symbol) {
+  const int slot = static_cast<int>(symbols_.size());
+  if (!slots_.emplace(symbol.path, slot).second) {
+    throw Error(ErrorCode::invalid_argument, "fact \"" + symbol.path + "\" is declared twice");
   }
+  symbols_.push_back(std::move(symbol));
+  return slot;
+}
+
+int Vocabulary::slot(std::string_view path) const {
+  const auto found = slots_.find(path);
+  return found == slots_.end() ? -1 : found->second;
 }
 
 const Symbol* Vocabulary::find(std::string_view path) const {
-  const auto found = symbols_.find(path);
-  return found == symbols_.end() ? nullptr : &found->second;
+  const int found = slot(path);
+  return found < 0 ? nullptr : &at(found);
 }
 
 std::vector<std::string> Vocabulary::paths() const {
   std::vector<std::string> paths;
-  for (const auto& [path, symbol] : symbols_) paths.push_back(path);
+  for (const auto& [path, slot] : slots_) paths.push_back(path);
   return paths;
 }
 

@@ -205,8 +205,7 @@ RuleSource rule_of(const Document& document) {
   rule.because = entry.text("because");
   rule.sources = entry.list("sources");
   rule.code = entry.text("code");
-  rule.when_where = entry.where("when");
-  rule.value_where = entry.where("value");
+  for (const Document::Member& member : document.members) rule.places[member.key] = member.value.where;
   entry.finish();
   return rule;
 }

@@ -126,7 +126,7 @@ Rejection limit_rejection(const Question& q, const Candidate& candidate, const J
                        format_number(*q.profile.budget.usd_per_hour) + " in the budget");
 }
 
-void set_memory(Facts& facts, const MemoryEstimate& memory) {
+void set_memory(FactSheet& facts, const MemoryEstimate& memory) {
   facts.set("memory.total", Value(memory.total));
   facts.set("memory.weights", Value(memory.weights));
   facts.set("memory.kv_cache", Value(memory.kv_cache));
@@ -134,7 +134,7 @@ void set_memory(Facts& facts, const MemoryEstimate& memory) {
   facts.set("memory.available", Value(memory.available));
 }
 
-void set_quality(Facts& facts, const QualityJudgement& quality) {
+void set_quality(FactSheet& facts, const QualityJudgement& quality) {
   if (!quality.estimate) return;
   const auto& estimate = *quality.estimate;
   if (std::isfinite(estimate.value.mean)) {
@@ -161,18 +161,14 @@ void explain_quality(const Question& q, const QualityJudgement& quality, Option&
 
 }  // namespace
 
-Facts facts_of(const Toolbox& tools, const Question& q, const Candidate& candidate) {
-  Facts facts = collect(q.profile, q.hardware, *candidate.model, candidate.variant, q.task);
-  if (const auto technique = tools.techniques.find(candidate.variant.technique); technique != tools.techniques.end())
-    set_technique(facts, *technique->second);
+FactSheet facts_of(const Toolbox& tools, const Question& q, const Candidate& candidate) {
+  const auto technique = tools.techniques.find(candidate.variant.technique);
+  FactSheet facts = collect(q.profile, q.hardware, *candidate.model, candidate.variant, q.task,
+                            technique == tools.techniques.end() ? nullptr : technique->second,
+                            tools.support(candidate.variant, q.hardware.device));
   facts.set("plan.action", Value(candidate.action));
-  facts.set("plan.retrained", Value(false));
   facts.set("plan.uses_published",
             Value(candidate.choice != nullptr && find_published(tools.knowledge, candidate.variant) != nullptr));
-  if (const auto* support = tools.support(candidate.variant, q.hardware.device)) {
-    facts.set("engine.supports_format", Value(support->supported));
-    facts.set("engine.support_source", Value(support->source));
-  }
   return facts;
 }
 
@@ -183,7 +179,7 @@ Judgement judge(const Toolbox& tools, const Question& q, const Candidate& candid
   option.action = candidate.action;
   option.variant = candidate.variant;
 
-  Facts facts = facts_of(tools, q, candidate);
+  FactSheet facts = facts_of(tools, q, candidate);
   const auto& workload = q.profile.workload;
   const auto memory =
       estimate_memory(*candidate.model, candidate.variant, q.hardware, workload.context, workload.concurrency);

@@ -21,7 +21,7 @@ struct Judgement {
 };
 
 /// Facts of a candidate, before anything is estimated.
-Facts facts_of(const Toolbox& tools, const Question& question, const Candidate& candidate);
+FactSheet facts_of(const Toolbox& tools, const Question& question, const Candidate& candidate);
 
 Judgement judge(const Toolbox& tools, const Question& question, const Candidate& candidate);
 

@@ -1,14 +1,19 @@
-// What rules may read: the vocabulary with types, and the values for one profile, machine, model and variant.
+// What rules may read: the vocabulary with types, and the values, in layers.
 //
 // Prefix = who says it: profile.<field of the field table> (the user), task.* (data/tasks.csv), model.*, hardware.*
-// (catalog, probe or explicit numbers), variant.* (the state under judgement), technique.*, plan.*, engine.*, memory.*,
-// quality.* (set by the caller when it has looked them up or estimated them).
+// (catalog, probe or explicit numbers), variant.* (the state under judgement), technique.*, engine.* (catalogs), plan.*
+// and published.* (how it is reached), memory.*, quality.*, speed.*, cost.*, effort.* (the estimates).
+//
+// A decision looks at millions of candidates that differ in little. So facts are kept in layers, from what is the same
+// for the whole question to what is new in each candidate, and the facts of a candidate are five pointers.
 //
 // Unknown stays unknown, with one exception: a missing rate of a hardware generation that is known to lack the unit
 // (FP8 before Ada, FP4 before Blackwell, ...) is 0, because catalogs leave the cell blank for exactly that reason.
 #pragma once
 
-#include <map>
+#include <array>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,27 +27,85 @@
 
 namespace advisor {
 
-/// Every fact a rule may read, except those that derive rules add.
+enum class FactLayerId : std::uint8_t {
+  query,      ///< profile.*, hardware.*, task.*
+  model,      ///< model.*
+  treatment,  ///< variant.* but variant.model, technique.*, engine.*
+  candidate,  ///< variant.model, plan.*, published.*
+  estimate    ///< memory.*, quality.*, speed.*, cost.*, effort.*
+};
+inline constexpr std::size_t fact_layers = 5;
+std::string_view name(FactLayerId layer);
+
+/// Every fact a rule may read, except those that derive rules add. Symbol::layer is a FactLayerId.
 const Vocabulary& vocabulary();
 
-class Facts : public Values {
+/// The slot of a fact, to be asked once for what is set a million times. Throws internal when there is no such fact.
+int fact_slot(std::string_view path);
+
+/// Values of one layer.
+class FactLayer {
  public:
-  const Value* find(std::string_view path) const override;
-  /// Throws internal when the vocabulary has no such fact or gives it another type.
-  void set(std::string_view path, Value value);
+  explicit FactLayer(FactLayerId id);
+  FactLayerId id() const { return id_; }
+  /// Throws internal when the layer has no such fact or gives it another type.
+  void set(std::string_view path, Value value) { set(fact_slot(path), std::move(value)); }
   void set(std::string_view path, const char* text) { set(path, Value(std::string(text))); }
-  void clear(std::string_view path);  ///< makes it unknown again
-  const std::map<std::string, Value, std::less<>>& values() const { return values_; }
+  void set(int slot, Value value);
+  void clear(std::string_view path) { clear(fact_slot(path)); }  ///< makes it unknown again
+  void clear(int slot);
+  void clear();                    ///< all of them
+  const Value* at(int slot) const  ///< nullptr = unknown; `slot` must be of this layer
+  {
+    const std::optional<Value>& value = values_[static_cast<std::size_t>(slot - first_)];
+    return value ? &*value : nullptr;
+  }
 
  private:
-  std::map<std::string, Value, std::less<>> values_;
+  FactLayerId id_;
+  int first_;  ///< slots of a layer are consecutive
+  std::vector<std::optional<Value>> values_;
 };
 
-/// Fills profile.*, task.*, model.*, hardware.* and variant.*; the rest stays unknown until set.
-Facts collect(const Profile& profile, const Hardware& hardware, const Model& model, const Variant& variant,
-              const Task& task);
+/// A candidate: one layer of each kind. Where a layer was not given, nothing is known.
+class Facts final : public Values {
+ public:
+  Facts();
+  void use(const FactLayer& layer);  ///< replaces the one of the same kind; must outlive this
+  const Value* at(int slot) const override;
 
-/// technique.kind, technique.needs_calibration, technique.implemented.
-void set_technique(Facts& facts, const Technique& technique);
+ private:
+  const std::uint8_t* layer_of_;  ///< by slot
+  std::array<const FactLayer*, fact_layers> layers_{};
+};
+
+/// A candidate that owns its layers, for one that is looked at alone.
+class FactSheet final : public Values {
+ public:
+  FactSheet();
+  FactLayer& layer(FactLayerId id) { return layers_[static_cast<std::size_t>(id)]; }
+  void use(FactLayer layer);
+  void set(std::string_view path, Value value) { owner(path).set(path, std::move(value)); }
+  void set(std::string_view path, const char* text) { owner(path).set(path, text); }
+  void clear(std::string_view path) { owner(path).clear(path); }
+  const Value* find(std::string_view path) const { return at(fact_slot(path)); }
+  const Value* at(int slot) const override;
+  Facts facts() const;  ///< of these layers; must not outlive this
+
+ private:
+  FactLayer& owner(std::string_view path);
+  std::vector<FactLayer> layers_;
+};
+
+FactLayer query_facts(const Profile& profile, const Hardware& hardware, const Task& task);
+/// model.kv_bytes_per_token only where the catalog states it.
+FactLayer model_facts(const Model& model);
+/// Whatever the model. nullptr: the catalogs have no such technique, or say nothing of the engine.
+FactLayer treatment_facts(const Variant& variant, const Technique* technique, const EngineSupport* support);
+
+/// The first three layers and variant.model; plan.* of the ordinary case, in which compression is done here and nothing
+/// is retrained.
+FactSheet collect(const Profile& profile, const Hardware& hardware, const Model& model, const Variant& variant,
+                  const Task& task, const Technique* technique = nullptr, const EngineSupport* support = nullptr);
 
 }  // namespace advisor

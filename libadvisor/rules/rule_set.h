@@ -1,10 +1,15 @@
 // Rules decide what is admissible; they carry no weights. Compiled once: a rule set that loads cannot fail at run time,
 // and neither the order of files nor of entries can matter.
+//
+// The same rules answer twice. apply() says in words what fires, why, and what is missing; forbidden() only asks
+// whether something forbids, for millions of candidates, one layer of facts after the other.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,7 +38,13 @@ struct Undecided {
 struct Findings {
   std::vector<Finding> forbids, warns;
   std::vector<Undecided> unknowns;
+  /// The forbid that forbidden() would name if all rules were of one layer; nullptr: none fires.
+  const Finding* decisive() const;
 };
+
+/// Which of several rules is named as the reason: what no setting can change comes first (modality, licence), then what
+/// other hardware could (engine, rule), then what is estimated (quality, memory, budget, latency). Less is earlier.
+int code_order(std::string_view code);
 
 class RuleSet {
  public:
@@ -42,14 +53,19 @@ class RuleSet {
   static RuleSet compile(std::span<const RuleSource> sources);
 
   /// Judges with the rules of one scope (variant, step or profile), or with all.
-  Findings apply(const Facts& facts, std::string_view applies_to = "") const;
+  Findings apply(const Values& facts, std::string_view applies_to = "") const;
+
+  /// The first forbid that fires among the rules whose deepest facts are of `layer`, by code_order() and then by id;
+  /// nullptr: none. Layers above `layer` must be there, those below are not looked at. Allocates nothing.
+  const RuleSource* forbidden(const Values& facts, FactLayerId layer, std::string_view applies_to = "variant") const;
 
   std::size_t size() const { return derives_.size() + judges_.size(); }
-  std::vector<std::string> ids() const;  ///< sorted
+  std::vector<std::string> ids() const;    ///< sorted
+  std::vector<RuleInfo> describe() const;  ///< sorted by id
 
  private:
   struct Derive {
-    std::string id, fact;
+    RuleSource source;
     Expression value;
   };
   struct Piece {
@@ -61,12 +77,17 @@ class RuleSet {
     std::vector<Piece> reason;
   };
   static Judge compile_judge(const RuleSource& rule, const Vocabulary& names);
-  /// Unknown facts behind an expression; for a derived one, those that it is derived from.
-  std::vector<std::string> missing(const Expression& expression, const Values& values) const;
+  static std::vector<Piece> compile_reason(const RuleSource& rule, const Vocabulary& names);
+  void sort_forbids();
+  std::string show(const std::string& fact, const Values& facts) const;
+  RuleInfo describe(const RuleSource& source, const Expression& expression) const;
 
+  static constexpr std::size_t scopes = 3;
   Vocabulary vocabulary_;        ///< with derived facts
   std::vector<Derive> derives_;  ///< in dependency order
   std::vector<Judge> judges_;    ///< by id
+  /// Indices into judges_: the forbids of each scope and layer, in the order in which they are asked.
+  std::array<std::array<std::vector<std::size_t>, fact_layers>, scopes> forbids_;
 };
 
 }  // namespace advisor

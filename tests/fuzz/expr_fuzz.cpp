@@ -10,7 +10,7 @@
 namespace {
 
 /// Half of the facts are known, so that both sides of the three-valued logic are walked.
-advisor::Facts some_facts() {
+advisor::FactSheet some_facts() {
   advisor::Profile profile;
   advisor::Hardware hardware;
   hardware.device.memory = 80e9;
@@ -21,7 +21,7 @@ advisor::Facts some_facts() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const advisor::Facts facts = some_facts();
+  static const advisor::FactSheet facts = some_facts();
   const std::string text(reinterpret_cast<const char*>(data), size);
   try {
     const advisor::Expression expression = advisor::Expression::compile(text, advisor::vocabulary(), {"f", 1, 1});

@@ -160,8 +160,8 @@ TEST_F(Folder, LoadsRulesOfAllFilesByName) {
   EXPECT_EQ(rules[0].applies_to, "variant");
   EXPECT_EQ(rules[0].code, "memory");
   EXPECT_THAT(rules[0].sources, testing::ElementsAre("s", "t"));
-  EXPECT_EQ(rules[0].when_where.line, 4);
-  EXPECT_EQ(rules[0].when_where.column, 9);
+  EXPECT_EQ(rules[0].place("when").line, 4);
+  EXPECT_EQ(rules[0].place("when").column, 9);
   EXPECT_EQ(rules[0].where.file, (path / "a.yaml").string());
   EXPECT_EQ(rules[1].id, "two");
 }

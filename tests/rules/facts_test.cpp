@@ -10,8 +10,8 @@
 namespace advisor {
 namespace {
 
-double number(const Facts& facts, const std::string& path) { return std::get<double>(*facts.find(path)); }
-std::string text(const Facts& facts, const std::string& path) { return std::get<std::string>(*facts.find(path)); }
+double number(const FactSheet& facts, const std::string& path) { return std::get<double>(*facts.find(path)); }
+std::string text(const FactSheet& facts, const std::string& path) { return std::get<std::string>(*facts.find(path)); }
 
 TEST(Facts, EveryFieldOfAProfileIsInTheVocabulary) {
   for (const Field& field : fields()) {
@@ -24,7 +24,7 @@ TEST(Facts, ProfileIsInSiUnits) {
   set_field(situation.profile, "budget.usd_per_hour", "3.6");
   set_field(situation.profile, "budget.hours_to_compress", "2");
   set_field(situation.profile, "slo.ttft", "400 ms");
-  const Facts facts = situation.facts();
+  const FactSheet facts = situation.facts();
   EXPECT_DOUBLE_EQ(number(facts, "profile.budget.usd_per_hour"), 0.001);
   EXPECT_DOUBLE_EQ(number(facts, "profile.budget.hours_to_compress"), 7200);
   EXPECT_DOUBLE_EQ(number(facts, "profile.slo.ttft"), 0.4);
@@ -37,7 +37,7 @@ TEST(Facts, WhatNoSourceStatesIsUnknown) {
   Situation situation;
   situation.model = Model();
   situation.hardware = Hardware();
-  const Facts facts = situation.facts();
+  const FactSheet facts = situation.facts();
   for (const char* path : {"model.licence", "model.params", "model.modalities_in", "hardware.memory",
                            "hardware.bandwidth", "hardware.fp8_rate", "hardware.sparse_2_4", "task.chance"}) {
     EXPECT_EQ(facts.find(path), nullptr) << path;
@@ -71,7 +71,7 @@ TEST(Facts, StatedRateWinsOverTheGeneration) {
 TEST(Facts, Variant) {
   Situation situation;
   situation.variant.scheme = "W4A16-g128";
-  Facts facts = situation.facts();
+  FactSheet facts = situation.facts();
   EXPECT_EQ(number(facts, "variant.weight_bits"), 4);
   EXPECT_EQ(number(facts, "variant.bits_per_weight"), 4.125);
   EXPECT_EQ(text(facts, "variant.weight_dtype"), "int4");
@@ -88,19 +88,12 @@ TEST(Facts, Variant) {
 }
 
 TEST(Facts, UndeclaredOrMistypedFactIsABug) {
-  Facts facts;
+  FactSheet facts;
   EXPECT_THROW(facts.set("memory.totl", Value(1.0)), Error);
   EXPECT_THROW(facts.set("memory.total", "much"), Error);
   facts.set("memory.total", Value(1.0));
   facts.clear("memory.total");
   EXPECT_EQ(facts.find("memory.total"), nullptr);
-}
-
-TEST(Facts, TechniqueIsSeparate) {
-  Facts facts;
-  set_technique(facts, {"awq", "", "quantization", true, false, ""});
-  EXPECT_TRUE(std::get<bool>(*facts.find("technique.needs_calibration")));
-  EXPECT_EQ(text(facts, "technique.kind"), "quantization");
 }
 
 }  // namespace

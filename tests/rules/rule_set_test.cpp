@@ -17,16 +17,30 @@ using testing::HasSubstr;
 
 int line = 0;
 
+RuleSource rule_of(const std::string& kind, const std::string& id) {
+  RuleSource rule;
+  rule.id = id;
+  rule.kind = kind;
+  rule.applies_to = "variant";
+  rule.sources = {"test"};
+  rule.where = {"rules.yaml", ++line, 3};
+  return rule;
+}
+
 RuleSource forbid(const std::string& id, const std::string& when, const std::string& because = "no") {
-  ++line;
-  const SourceLocation where{"rules.yaml", line, 3};
-  return {id, "forbid", "variant", when, "", "", because, {"test"}, "", where, {"rules.yaml", line, 9}, where};
+  RuleSource rule = rule_of("forbid", id);
+  rule.when = when;
+  rule.because = because;
+  rule.places["when"] = {"rules.yaml", line, 9};
+  return rule;
 }
 
 RuleSource derive(const std::string& id, const std::string& fact, const std::string& value) {
-  ++line;
-  const SourceLocation where{"rules.yaml", line, 3};
-  return {id, "derive", "variant", "", fact, value, "", {"test"}, "", where, where, {"rules.yaml", line, 10}};
+  RuleSource rule = rule_of("derive", id);
+  rule.fact = fact;
+  rule.value = value;
+  rule.places["value"] = {"rules.yaml", line, 10};
+  return rule;
 }
 
 std::string refusal(const std::vector<RuleSource>& rules) {
@@ -139,7 +153,7 @@ TEST(RuleSetRefuses, DuplicateId) {
 
 TEST(RuleSetRefuses, UnknownFactWithPlaceAndSuggestion) {
   RuleSource rule = forbid("a", "variant.is_base and hardware.fp8_rat == 0");
-  rule.when_where = {"rules.yaml", 12, 9};
+  rule.places["when"] = {"rules.yaml", 12, 9};
   EXPECT_THAT(refusal({rule}), AllOf(HasSubstr("rules.yaml:12:29"), HasSubstr("\"hardware.fp8_rate\"")));
 }
 
@@ -173,7 +187,7 @@ TEST(RuleSetRefuses, BadDerive) {
   EXPECT_THAT(refusal({rule}), HasSubstr("derived."));
   rule = derive("a", "derived.a", "1");
   rule.because = "x";
-  EXPECT_THAT(refusal({rule}), HasSubstr("no `when`"));
+  EXPECT_THAT(refusal({rule}), HasSubstr("no `because`"));
   rule = derive("a", "", "1");
   EXPECT_THAT(refusal({rule}), HasSubstr("`fact`"));
 }

@@ -24,7 +24,7 @@ const RuleSet& shipped() {
   return rules;
 }
 
-std::set<std::string> fired(const Facts& facts) {
+std::set<std::string> fired(const FactSheet& facts) {
   const Findings findings = shipped().apply(facts);
   std::set<std::string> ids;
   for (const Finding& finding : findings.forbids) ids.insert(finding.rule);
@@ -32,17 +32,17 @@ std::set<std::string> fired(const Facts& facts) {
   return ids;
 }
 
-using Change = std::function<Facts()>;
+using Change = std::function<FactSheet()>;
 
-Facts with(const std::function<void(Situation&)>& change) {
+FactSheet with(const std::function<void(Situation&)>& change) {
   Situation situation;
   change(situation);
   return situation.facts();
 }
 
-Facts with_fact(
+FactSheet with_fact(
     const std::string& path, Value value, const std::function<void(Situation&)>& change = [](auto&) {}) {
-  Facts facts = with(change);
+  FactSheet facts = with(change);
   facts.set(path, std::move(value));
   return facts;
 }
@@ -59,7 +59,7 @@ const std::map<std::string, Change>& cases() {
       {"modality-out-missing", [] { return with([](Situation& s) { s.profile.modality.out = {"audio"}; }); }},
       {"fp8-without-fp8-units",
        [] {
-         Facts facts = with([](Situation& s) {
+         FactSheet facts = with([](Situation& s) {
            s.variant.scheme = "W8A8-fp8";
            s.hardware.device.generation = "Ampere";
            s.hardware.device.fp8.reset();
@@ -209,7 +209,7 @@ TEST(ShippedRules, ReasonNamesTheFigures) {
 }
 
 TEST(ShippedRules, PublishedRetrainedPruningIsNotForbidden) {
-  Facts facts = cases().at("pruning-of-knowledge")();
+  FactSheet facts = cases().at("pruning-of-knowledge")();
   facts.set("plan.retrained", Value(true));
   EXPECT_EQ(fired(facts).count("pruning-of-knowledge"), 0u);
 }
@@ -219,7 +219,7 @@ TEST(ShippedRules, UnknownHardwareLeavesRulesUndecidedRatherThanSilent) {
   situation.variant.scheme = "W8A8-fp8";
   situation.hardware.device.generation.clear();
   situation.hardware.device.fp8.reset();
-  Facts facts = situation.facts();
+  FactSheet facts = situation.facts();
   facts.clear("engine.supports_format");
   const Findings findings = shipped().apply(facts);
   std::map<std::string, std::vector<std::string>> missing;

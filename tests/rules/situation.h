@@ -39,17 +39,18 @@ struct Situation {
     task.family = "instruction";
   }
 
-  Facts facts() const {
-    Facts facts = collect(profile, hardware, model, variant, task);
+  FactSheet facts() const {
+    const Technique rtn{"rtn", "Round to nearest", "quantization", false, true, ""};
+    EngineSupport support;
+    support.supported = "yes";
+    support.source = "data/engine_support.csv";
+    FactSheet facts = collect(profile, hardware, model, variant, task, &rtn, &support);
     facts.set("memory.total", Value(20e9));
     facts.set("memory.weights", Value(16e9));
     facts.set("memory.kv_cache", Value(3e9));
     facts.set("memory.overhead", Value(1e9));
     facts.set("memory.available", Value(72e9));
-    facts.set("engine.supports_format", "yes");
-    facts.set("engine.support_source", "data/engine_support.csv");
     facts.set("plan.action", "compress");
-    set_technique(facts, {"rtn", "Round to nearest", "quantization", false, true, ""});
     return facts;
   }
 };
