@@ -16,7 +16,7 @@
 #include "evaluate/evaluate.h"
 #include "io/import_report.h"
 #include "io/yaml.h"
-#include "recommend/explain.h"
+#include "report/explain.h"
 
 namespace advisor {
 

@@ -20,13 +20,14 @@ USES = {
     "route": ["core"],
     "rank": ["core"],
     "recommend": ["rules", "estimate", "route", "rank"],
+    "report": ["core"],
     "io": ["core"],
     "tensor": ["core"],
     "checkpoint": ["tensor"],
     "lm": ["checkpoint"],
     "compress": ["lm"],
     "evaluate": ["lm"],
-    "facade": ["recommend", "io", "compress", "evaluate"],
+    "facade": ["recommend", "report", "io", "compress", "evaluate"],
 }
 # Outside the library the arrow is not transitive: the surfaces see the facade and the core values, nothing deeper.
 SURFACES = {

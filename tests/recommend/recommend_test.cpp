@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "estimate/fixture.h"
-#include "recommend/explain.h"
+#include "report/explain.h"
 
 namespace advisor {
 namespace {

@@ -16,7 +16,7 @@
 #include "core/json.h"
 #include "io/database.h"
 #include "io/yaml.h"
-#include "recommend/explain.h"
+#include "report/explain.h"
 #include "recommend/recommend.h"
 
 namespace advisor {

@@ -1,0 +1,128 @@
+#include <cmath>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "core/fields.h"
+#include "report/explain.h"
+#include "report/words.h"
+
+namespace advisor {
+
+namespace {
+
+using Kind = Block::Kind;
+
+std::string state(const Recommendation& r) {
+  return std::string(name(r.outcome)) + (r.verdict ? ", " + std::string(name(*r.verdict)) : "");
+}
+
+std::string first(const Recommendation& r) {
+  if (r.options.empty()) return "no option";
+  const auto& option = r.options.front();
+  return option.action + " " + option.variant.id();
+}
+
+Block question(const Recommendation& before, const Recommendation& after) {
+  Block table{Kind::table, "", {{"field", "before", "after"}}};
+  for (const Field& field : fields()) {
+    const auto old = get_field(before.profile, field.path), now = get_field(after.profile, field.path);
+    if (old != now) table.rows.push_back({std::string(field.path), old, now});
+  }
+  return table;
+}
+
+struct Number {
+  const char* label;
+  std::function<std::optional<Estimate>(const Option&)> of;
+  const char* unit;
+  double factor;
+};
+
+const std::vector<Number>& numbers() {
+  static const std::vector<Number> all{
+      {"kept", [](const Option& o) { return o.quality ? o.quality->retention : std::nullopt; }, "%", 100},
+      {"score", [](const Option& o) { return o.quality ? std::optional(o.quality->value) : std::nullopt; }, "%", 100},
+      {"decode", [](const Option& o) { return o.decode_tokens_per_second; }, "tok/s", 1},
+      {"time to first token", [](const Option& o) { return o.ttft_seconds; }, "ms", 1000},
+      {"cost", [](const Option& o) { return o.usd_per_million_tokens; }, "USD per million tokens", 1}};
+  return all;
+}
+
+std::string shown(const std::optional<Estimate>& estimate, const Number& number) {
+  return estimate ? words::interval(*estimate, number.unit, number.factor) : "unknown";
+}
+
+void add_changes(const Option& old, const Option& now, Block& table) {
+  const auto id = now.variant.id();
+  if (old.rank != now.rank) table.rows.push_back({id, "rank", std::to_string(old.rank), std::to_string(now.rank)});
+  if (old.memory.total != now.memory.total)
+    table.rows.push_back({id, "memory", words::bytes(old.memory.total), words::bytes(now.memory.total)});
+  for (const auto& number : numbers()) {
+    const auto a = shown(number.of(old), number), b = shown(number.of(now), number);
+    if (a != b) table.rows.push_back({id, number.label, a, b});
+  }
+}
+
+Block options(const Recommendation& before, const Recommendation& after) {
+  Block table{Kind::table, "", {{"option", "what", "before", "after"}}};
+  std::map<std::string, const Option*> old;
+  for (const auto& option : before.options) old[option.variant.id()] = &option;
+  for (const auto& option : after.options) {
+    const auto found = old.find(option.variant.id());
+    if (found == old.end()) {
+      table.rows.push_back({option.variant.id(), "is new", "", "#" + std::to_string(option.rank)});
+    } else {
+      add_changes(*found->second, option, table);
+      old.erase(found);
+    }
+  }
+  for (const auto& [id, option] : old) table.rows.push_back({id, "is gone", "#" + std::to_string(option->rank), ""});
+  return table;
+}
+
+/// "compress a/b: memory", with the reason of each side where it differs.
+Block rejections(const Recommendation& before, const Recommendation& after) {
+  const auto index = [](const Recommendation& r) {
+    std::map<std::string, std::string> all;
+    for (const auto& one : r.rejections)
+      all[one.action + " " + one.model + (one.engine.empty() ? "" : " on " + one.engine) + ": " +
+          (one.rule.empty() ? one.code : one.rule)] = one.because;
+    return all;
+  };
+  const auto old = index(before), now = index(after);
+  Block table{Kind::table, "", {{"rejected", "before", "after"}}};
+  for (const auto& [what, because] : old)
+    if (!now.contains(what)) table.rows.push_back({what, because, "no longer"});
+  for (const auto& [what, because] : now)
+    if (!old.contains(what)) table.rows.push_back({what, "was not", because});
+  return table;
+}
+
+}  // namespace
+
+Page difference(const Recommendation& before, const Recommendation& after) {
+  Page page{{Kind::paragraph,
+             state(before) == state(after) ? "Both: " + state(after) : state(before) + " -> " + state(after),
+             {}}};
+  if (first(before) != first(after))
+    page.push_back({Kind::pairs, "", {{"before", first(before)}, {"after", first(after)}}});
+  const auto section = [&](const std::string& heading, Block block) {
+    if (block.rows.size() < 2) return;  // the header alone
+    page.push_back({Kind::heading, heading, {}});
+    page.push_back(std::move(block));
+  };
+  section("The question", question(before, after));
+  section("Options", options(before, after));
+  section("Rejections", rejections(before, after));
+  if (before.knowledge_digest != after.knowledge_digest)
+    page.push_back({Kind::list,
+                    "",
+                    {{"The knowledge differs: " + before.knowledge_digest.substr(0, 12) + " -> " +
+                      after.knowledge_digest.substr(0, 12)}}});
+  else if (page.size() == 1)
+    page.push_back({Kind::list, "", {{"Nothing differs."}}});
+  return page;
+}
+
+}  // namespace advisor

@@ -1,0 +1,37 @@
+#include <gmock/gmock.h>
+
+#include "report/explain.h"
+#include "sample.h"
+
+namespace advisor {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+TEST(Difference, OfTheSameIsNothing) {
+  const auto text = as_text(difference(sample(), sample()));
+  EXPECT_THAT(text, StartsWith("Both: recommended, compress"));
+  EXPECT_THAT(text, HasSubstr("Nothing differs."));
+}
+
+TEST(Difference, ShowsWhatChanged) {
+  auto after = sample();
+  after.outcome = Outcome::infeasible;
+  after.verdict.reset();
+  set_field(after.profile, "workload.context", "8192");
+  after.options[0].quality->retention = sure(0.95, 0.01);
+  after.options[1].variant.scheme = "W8A16-channel";
+  after.rejections.pop_back();
+  after.knowledge_digest = "ffff";
+  const auto text = as_text(difference(sample(), after));
+  for (const char* part : {"recommended, compress -> infeasible", "workload.context  4096    8192",
+                           "98 (96.4 to 99.6) %", "95 (93.4 to 96.6) %", "is new", "is gone", "licence-not-listed",
+                           "no longer", "The knowledge differs: 0123456789ab -> ffff"})
+    EXPECT_THAT(text, HasSubstr(part));
+  EXPECT_THAT(text, Not(HasSubstr("Nothing differs")));
+}
+
+}  // namespace
+}  // namespace advisor
