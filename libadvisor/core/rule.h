@@ -1,6 +1,7 @@
 // A rule as written, not compiled: the contract between io/yaml and rules/.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
@@ -11,6 +12,12 @@ namespace advisor {
 struct SourceLocation {
   std::string file;
   int line = 0, column = 0;
+  /// Of a text that was folded from several lines or quoted: from `offset` on it stands at line:column.
+  struct Part {
+    std::size_t offset = 0;
+    int line = 0, column = 0;
+  };
+  std::vector<Part> parts{};
 };
 
 struct RuleSource {

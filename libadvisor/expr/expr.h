@@ -106,6 +106,9 @@ class Expression {
   friend class detail::Parser;
 };
 
+/// The place of the character at `offset` of a text that stands at `where`.
+SourceLocation place_in(const std::string& text, const SourceLocation& where, std::size_t offset);
+
 /// A name that a text mentions and where it stands in it.
 struct NameInText {
   std::string name;

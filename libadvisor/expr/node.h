@@ -54,9 +54,6 @@ struct Token {
   std::size_t offset = 0;
 };
 
-/// The place of a character of an expression that begins at `where`.
-SourceLocation place_of(const std::string& text, const SourceLocation& where, std::size_t offset);
-
 /// Throws parse_error at the character that fits nowhere.
 std::vector<Token> tokenize(const std::string& text, const SourceLocation& where);
 

@@ -31,6 +31,19 @@ constexpr int not_power = 3, comparison_power = 4, negate_power = 7;
 
 const Type boolean_type{TypeKind::boolean, {}};
 
+/// For a plain number beside a quantity: "; write the unit, as "16 GiB"".
+std::string unit_hint(const ExprNode& plain, const ExprNode& quantity) {
+  static const std::vector<std::pair<Dimension, std::string>> usual{
+      {Dimension::bytes, "GiB"}, {Dimension::bytes_per_second, "GB/s"}, {Dimension::ops_per_second, "TFLOPS"},
+      {Dimension::seconds, "s"}, {Dimension::usd_per_second, "USD/h"},  {Dimension::usd_only, "USD"}};
+  if (plain.op != Op::literal || plain.type.dimension != Dimension::none) return "";
+  for (const auto& [dimension, unit] : usual) {
+    if (dimension != quantity.type.dimension) continue;
+    return "; write the unit, as \"" + format_number(std::get<double>(plain.value)) + " " + unit + "\"";
+  }
+  return "";
+}
+
 bool is_zero_literal(const ExprNode& node) {
   return node.op == Op::literal && node.type.kind == TypeKind::number && std::get<double>(node.value) == 0;
 }
@@ -249,7 +262,8 @@ class Parser {
 
   void same_dimension(const ExprNode& left, const ExprNode& right, const Token& token) const {
     if (left.type.dimension == right.type.dimension || is_zero_literal(left) || is_zero_literal(right)) return;
-    fail(token, "\"" + token.text + "\" mixes " + name(left.type.dimension) + " and " + name(right.type.dimension));
+    fail(token, "\"" + token.text + "\" mixes " + name(left.type.dimension) + " and " + name(right.type.dimension) +
+                    unit_hint(left, right) + unit_hint(right, left));
   }
 
   NodePtr binary(Op op, NodePtr left, NodePtr right, const Token& token) {

@@ -147,11 +147,28 @@ class Lexer {
 
 std::vector<Token> tokenize(const std::string& text, const SourceLocation& where) { return Lexer(text, where).run(); }
 
-SourceLocation place_of(const std::string& text, const SourceLocation& where, std::size_t offset) {
-  SourceLocation place = where;
-  place.line = std::max(place.line, 1);
-  place.column = std::max(place.column, 1);
-  for (std::size_t i = 0; i < std::min(offset, text.size()); ++i) {
+void fail_at(const std::string& text, const SourceLocation& where, std::size_t offset, const std::string& message) {
+  throw Error(ErrorCode::parse_error, prefix(place_in(text, where, offset)) + message);
+}
+
+bool is_keyword(const std::string& name) {
+  constexpr std::array<std::string_view, 6> keywords{"and", "or", "not", "in", "true", "false"};
+  return std::find(keywords.begin(), keywords.end(), name) != keywords.end();
+}
+
+}  // namespace detail
+
+SourceLocation place_in(const std::string& text, const SourceLocation& where, std::size_t offset) {
+  SourceLocation place{where.file, std::max(where.line, 1), std::max(where.column, 1)};
+  std::size_t from = 0;
+  offset = std::min(offset, text.size());
+  for (const SourceLocation::Part& part : where.parts) {
+    if (part.offset > offset) break;
+    from = part.offset;
+    place.line = part.line;
+    place.column = part.column;
+  }
+  for (std::size_t i = from; i < offset; ++i) {
     if (text[i] == '\n') {
       ++place.line;
       place.column = 1;
@@ -162,22 +179,11 @@ SourceLocation place_of(const std::string& text, const SourceLocation& where, st
   return place;
 }
 
-void fail_at(const std::string& text, const SourceLocation& where, std::size_t offset, const std::string& message) {
-  throw Error(ErrorCode::parse_error, prefix(place_of(text, where, offset)) + message);
-}
-
-bool is_keyword(const std::string& name) {
-  constexpr std::array<std::string_view, 6> keywords{"and", "or", "not", "in", "true", "false"};
-  return std::find(keywords.begin(), keywords.end(), name) != keywords.end();
-}
-
-}  // namespace detail
-
 std::vector<NameInText> names_in(const std::string& text, const SourceLocation& where) {
   std::vector<NameInText> names;
   for (const detail::Token& token : detail::tokenize(text, where)) {
     if (token.kind == detail::TokenKind::name && !detail::is_keyword(token.text))
-      names.push_back({token.text, detail::place_of(text, where, token.offset)});
+      names.push_back({token.text, place_in(text, where, token.offset)});
   }
   return names;
 }

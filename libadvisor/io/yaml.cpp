@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/fields.h"
 #include "core/suggest.h"
+#include "io/yaml_places.h"
 
 namespace advisor {
 namespace {
@@ -33,7 +34,7 @@ SourceLocation location(const YAML::Mark& mark, const std::string& file) {
 /// without end; and its LoadAll() of version 0.7 never returns on a text that begins with a comma.
 class Builder : public YAML::EventHandler {
  public:
-  explicit Builder(const std::string& file) : file_(file) { root_.where = {file, 1, 1}; }
+  Builder(std::string_view text, const std::string& file) : lines_(text), file_(file) { root_.where = {file, 1, 1}; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (documents_++ > 0) fail(location(mark, file_), "unexpected text, or a second document; one per file is read");
@@ -41,7 +42,10 @@ class Builder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { place(Document::Kind::null, mark, anchor, ""); }
   void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, const std::string& text) override {
-    place(Document::Kind::scalar, mark, anchor, text);
+    const bool key = is_key();
+    Document& document = place(Document::Kind::scalar, mark, anchor, text);
+    SourceLocation& where = document.where;
+    if (!key) where.parts = lines_.parts(where.line, where.column, text);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { refuse_anchor(mark); }
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
@@ -109,6 +113,7 @@ class Builder : public YAML::EventHandler {
     return parent.document->members.back().value;
   }
 
+  SourceLines lines_;
   const std::string& file_;
   Document root_;
   std::vector<Open> open_;
@@ -133,6 +138,8 @@ class Entry {
   Entry(const Document& document, std::string what) : document_(document), what_(std::move(what)) {
     if (document.kind != Document::Kind::map) fail(document.where, what_ + " must be a map of keys");
   }
+
+  void call(const std::string& what) { what_ = what; }  ///< from now on in messages
 
   const Document* find(const std::string& key) {
     asked_.push_back(key);
@@ -197,6 +204,7 @@ RuleSource rule_of(const Document& document) {
   rule.where = document.where;
   rule.id = entry.text("id");
   if (rule.id.empty()) fail(document.where, "rule: needs an id");
+  entry.call("rule \"" + rule.id + "\"");
   rule.kind = entry.text("kind");
   rule.applies_to = entry.text("applies_to", "variant");
   rule.when = entry.text("when");
@@ -255,7 +263,7 @@ Document parse_yaml(std::string_view text, const std::string& file) {
   try {
     std::istringstream in{std::string(text)};
     YAML::Parser parser(in);
-    Builder builder(file);
+    Builder builder(text, file);
     // the second call, if there is anything left, ends in the builder's refusal
     if (parser.HandleNextDocument(builder)) parser.HandleNextDocument(builder);
     return builder.take();

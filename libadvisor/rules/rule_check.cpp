@@ -60,8 +60,12 @@ int code_order(std::string_view code) {
   return static_cast<int>(std::find(codes.begin(), codes.end(), code) - codes.begin());
 }
 
+void fail_rule(const RuleSource& rule, const SourceLocation& where, const std::string& message) {
+  throw Error(ErrorCode::parse_error, prefix(where) + "rule \"" + rule.id + "\": " + message);
+}
+
 void fail_rule(const RuleSource& rule, const std::string& key, const std::string& message) {
-  throw Error(ErrorCode::parse_error, prefix(rule.place(key)) + "rule \"" + rule.id + "\": " + message);
+  fail_rule(rule, rule.place(key), message);
 }
 
 void check_keys(const RuleSource& rule) {
@@ -137,10 +141,9 @@ std::vector<const RuleSource*> in_order(const std::vector<const RuleSource*>& de
     boost::topological_sort(graph, std::back_inserter(order));
   } catch (const boost::not_a_dag&) {
     const std::vector<std::string> cycle = find_cycle(reads);
-    const RuleSource& first = *derives[index.at(cycle[0])];
-    throw Error(ErrorCode::parse_error, prefix(places.at({cycle[0], cycle[1]})) + "rule \"" + first.id +
-                                            "\": the facts depend on each other in a cycle: " + join(cycle, " -> ") +
-                                            "; one of them must do without the others");
+    fail_rule(*derives[index.at(cycle[0])], places.at({cycle[0], cycle[1]}),
+              "the facts depend on each other in a cycle: " + join(cycle, " -> ") +
+                  "; one of them must do without the others");
   }
   std::vector<const RuleSource*> sorted;
   for (const std::size_t i : order) sorted.push_back(derives[i]);

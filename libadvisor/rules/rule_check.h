@@ -13,7 +13,8 @@ namespace advisor {
 
 inline constexpr std::array<std::string_view, 3> rule_scopes{"variant", "step", "profile"};
 
-/// Throws parse_error at a key of the rule; without the key, at the rule.
+/// Throws parse_error at a place; or at a key of the rule, and at the rule where it has no such key.
+[[noreturn]] void fail_rule(const RuleSource& rule, const SourceLocation& where, const std::string& message);
 [[noreturn]] void fail_rule(const RuleSource& rule, const std::string& key, const std::string& message);
 
 /// Keys that must or must not be there by kind, words from closed sets.

@@ -77,23 +77,26 @@ RuleSet::Judge RuleSet::compile_judge(const RuleSource& rule, const Vocabulary& 
 }
 
 std::vector<RuleSet::Piece> RuleSet::compile_reason(const RuleSource& rule, const Vocabulary& names) {
+  const std::string& text = rule.because;
+  const auto fail = [&](std::size_t at, const std::string& message) {
+    fail_rule(rule, place_in(text, rule.place("because"), at), message);
+  };
   std::vector<Piece> reason;
-  std::string rest = rule.because;
-  while (!rest.empty()) {
-    const std::size_t open = rest.find('{');
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t open = text.find('{', at);
     if (open == std::string::npos) {
-      reason.push_back({rest, ""});
+      reason.push_back({text.substr(at), ""});
       break;
     }
-    const std::size_t close = rest.find('}', open);
-    if (close == std::string::npos) fail_rule(rule, "because", "`because` has a \"{\" without \"}\"");
-    const std::string fact = rest.substr(open + 1, close - open - 1);
+    const std::size_t close = text.find('}', open);
+    if (close == std::string::npos) fail(open, "`because` has a \"{\" without \"}\"");
+    const std::string fact = text.substr(open + 1, close - open - 1);
     if (names.find(fact) == nullptr) {
-      fail_rule(rule, "because",
-                "`because` names an unknown fact \"" + fact + "\"" + did_you_mean(fact, names.paths()));
+      fail(open + 1, "`because` names an unknown fact \"" + fact + "\"" + did_you_mean(fact, names.paths()));
     }
-    reason.push_back({rest.substr(0, open), fact});
-    rest = rest.substr(close + 1);
+    reason.push_back({text.substr(at, open - at), fact});
+    at = close + 1;
   }
   return reason;
 }
