@@ -30,10 +30,10 @@ constexpr double program_start = 1;        // a compiled program
 constexpr double assumed_ratio_sd = 0.5;   // of rates that are derived from another rate, a factor of 2.3 either way
 
 // Rates of the catalog's devices relative to each other, where one is not stated (medians over data/hardware.csv).
-constexpr double cpu_fp32_per_byte = 25;  // vector units of server and desktop CPUs: EPYC 7763 24, Ryzen 7950X 28
-constexpr double matrix_per_byte = 150;   // 16-bit matrix units: data-center cards 200, consumer cards 90
-constexpr double matrix_per_fp32 = 8;     // A100 and H100 15, GeForce 2 to 4
-constexpr double fp32_per_core = 90e9;    // a core with two 256-bit multiply-adds at 2.8 GHz
+constexpr double cpu_fp32_per_byte = 25;    // vector units of server and desktop CPUs: EPYC 7763 24, Ryzen 7950X 28
+constexpr double matrix_per_byte = 150;     // 16-bit matrix units: data-center cards 200, consumer cards 90
+constexpr double matrix_per_fp32 = 8;       // A100 and H100 15, GeForce 2 to 4
+constexpr double bandwidth_per_core = 5e9;  // EPYC 7763 3.2, 9654 4.8, Xeon 8480+ 5.5, Ryzen 7950X 5.2 GB/s
 
 constexpr double fp32_efficiency = 0.8;  // large products in fp32 come near the peak
 constexpr double memory_efficiency = 0.8;
@@ -123,17 +123,17 @@ std::optional<JobRates> job_rates(const Hardware& machine) {
     derived("peak rate from the bandwidth");
   }
   if (r.fp32 <= 0) {
-    r.fp32 = cpu ? (half > 0 ? half / matrix_per_fp32 : r.matrix) : r.matrix / matrix_per_fp32;
-    if (half > 0) derived("fp32 peak from the 16-bit peak");
+    r.fp32 = cpu && bandwidth > 0 ? bandwidth * cpu_fp32_per_byte : r.matrix / matrix_per_fp32;
+    if (half > 0) derived("fp32 peak from other rates");
   }
   r.memory = bandwidth;
   if (r.memory <= 0) {
     r.memory = r.matrix / matrix_per_byte;
     derived("bandwidth from the peak rate");
   }
-  r.cores = cpu ? std::clamp(std::round(r.fp32 / fp32_per_core), 1.0, 256.0) : host_cores.median();
+  r.cores = cpu ? std::clamp(std::round(r.memory / bandwidth_per_core), 1.0, 256.0) : host_cores.median();
   r.cores_sd = cpu ? assumed_ratio_sd : host_cores.sd();
-  r.assumed += std::string(r.assumed.empty() ? "" : ", ") + (cpu ? "cores from the fp32 peak" : "5 to 50 host cores");
+  r.assumed += std::string(r.assumed.empty() ? "" : ", ") + (cpu ? "cores from the bandwidth" : "5 to 50 host cores");
   r.disk = disk_range.median(), r.disk_sd = disk_range.sd();
   r.network = network_range.median(), r.network_sd = network_range.sd();
   r.assumed += ", disk 0.2 to 5 GB/s, network 20 MB/s to 1 GB/s";

@@ -16,10 +16,10 @@ constexpr double paper_tokens = 128 * 2048;   // GPTQ, SparseGPT, Wanda, OmniQua
 constexpr double awq_tokens = 256 * 512;      // LLM Compressor's example; AutoAWQ has 128 sequences
 constexpr double imatrix_tokens = 100 * 512;  // a hundred chunks, llama-imatrix
 
-// Shares of the peak. Whole blocks at large batches reach 40 %; searches and training steps work on one module at a
-// time, copy weights back and forth and fake the rounding in elementwise kernels: 15 % makes OmniQuant's 1 to 16 hours
-// and AutoAWQ's 10 minutes to one hour come out. Observers on every activation, one sequence at a time: 4 % makes
-// LLM Compressor's 20 minutes for static activation scales come out.
+// Shares of the peak. Whole blocks at large batches reach 40 %, as in AutoRound's 12 minutes for 8B; searches and
+// training steps work on one module at a time, copy weights back and forth and fake the rounding in elementwise
+// kernels: 15 % makes OmniQuant's 1 to 16 hours and AutoAWQ's 10 minutes to one hour come out. Observers on every
+// activation, one sequence at a time: 4 % makes LLM Compressor's 20 minutes for static activation scales come out.
 constexpr double whole_blocks = 0.4, single_modules = 0.15, observers = 0.04;
 
 // Elementwise work on an accelerator, in bytes per parameter.
@@ -32,7 +32,7 @@ constexpr double clip_search = 10 * 512 * 6;
 // Operations per parameter on the host, where bench_compress measures 1.2e10 per second and core.
 constexpr double round_blocks = 5;  // Q4_0, Q8_0: the extreme of a block, then one pass
 constexpr double fit_blocks = 300;  // K-quants: 15 to 21 trial scales, each a weighted least squares, twice
-constexpr double codebook = 1000;   // IQ types: between IQ4_XS (15 trials) and IQ1_M (148 s on 16 cores for 8B: 3,500)
+constexpr double codebook = 2000;   // IQ types: 60 to 171 s on 16 cores for 8B, see quantize_timing
 constexpr double own_job = 90;      // stream.sh: 0.26 GB of bf16 per second and core, verification included
 constexpr double mixed_levels = 4;  // bit widths tried per layer
 
@@ -136,8 +136,8 @@ const std::array reference_tools{
     data_driven("smoothquant", gptq_tokens, 1, observers, "observers on the activations of one forward pass",
                 llmc_runtime),
     // 200 steps on 8 sequences, forward and backward (three forwards' worth), and two passes for inputs and outputs
-    data_driven("autoround", paper_tokens, 2 + 3 * (200 * 8 * 2048) / paper_tokens, single_modules,
-                "200 gradient steps on each block", "https://arxiv.org/abs/2309.05516"),
+    data_driven("autoround", paper_tokens, 2 + 3 * (200 * 8 * 2048) / paper_tokens, whole_blocks,
+                "200 gradient steps on each block", "https://github.com/intel/auto-round/pull/454"),
     data_driven("omniquant", paper_tokens, 20 * 3, single_modules, "20 epochs of gradients on each block",
                 "https://arxiv.org/abs/2308.13137"),
     data_driven("aqlm", 1024 * 4096, vector_codes / (1024 * 4096), single_modules,
@@ -169,8 +169,6 @@ TechniqueWork ours(std::string_view technique, double operations, std::string_vi
 const std::array own_backend{
     ours("none", own_job, "copied or converted tile by tile, then verified"),
     ours("rtn", own_job, "rounded tile by tile, then verified"),
-    ours("fp8", own_job, "rounded tile by tile, then verified"),
-    ours("int8", own_job, "rounded tile by tile, then verified"),
     ours("gguf-legacy", own_job, "rounded tile by tile, then verified"),
 };
 

@@ -31,15 +31,18 @@ bool at_most(const Costs& a, const Costs& b) {
 
 enum class Objective : std::uint8_t { quality, cost, latency, effort };
 
+constexpr std::array<std::string_view, 4> objective_names{"quality", "cost", "latency", "effort"};
+
+/// Each once: a second mention decides nothing.
 std::vector<Objective> objectives_named(std::span<const std::string> priority) {
   std::vector<Objective> objectives;
   for (const auto& text : priority) {
-    constexpr std::array<std::string_view, 4> names{"quality", "cost", "latency", "effort"};
-    const auto place = std::find(names.begin(), names.end(), text);
-    if (place == names.end())
+    const auto place = std::find(objective_names.begin(), objective_names.end(), text);
+    if (place == objective_names.end())
       throw Error(ErrorCode::invalid_argument,
                   "unknown objective \"" + text + "\" in the priority; it takes quality, cost, latency and effort");
-    objectives.push_back(static_cast<Objective>(place - names.begin()));
+    const auto objective = static_cast<Objective>(place - objective_names.begin());
+    if (std::find(objectives.begin(), objectives.end(), objective) == objectives.end()) objectives.push_back(objective);
   }
   return objectives;
 }
@@ -131,11 +134,10 @@ std::vector<std::size_t> lexicographic(std::span<const Place> places, std::span<
     std::size_t index = 0;
   };
   std::vector<Key> keys(places.size());
-  const std::size_t compared = std::min(objectives.size(), keys.empty() ? 0 : keys[0].steps.size());
   for (std::size_t i = 0; i < places.size(); ++i) {
     keys[i].index = i;
     const Costs costs = costs_of(places[i].objectives);
-    for (std::size_t k = 0; k < compared; ++k) keys[i].steps[k] = step_of(costs, objectives[k]);
+    for (std::size_t k = 0; k < objectives.size(); ++k) keys[i].steps[k] = step_of(costs, objectives[k]);
   }
   std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
     if (a.steps != b.steps) return a.steps < b.steps;
@@ -153,18 +155,15 @@ std::string decided_by(const Place& a, const Place& b, std::span<const std::stri
   const Costs left = costs_of(a.objectives), right = costs_of(b.objectives);
   const std::string ahead = "ahead of #" + std::to_string(rank_of_b);
   std::string equal;
-  const auto objectives = objectives_named(priority);
-  for (std::size_t i = 0; i < objectives.size(); ++i) {
-    if (step_of(left, objectives[i]) != step_of(right, objectives[i])) {
-      const std::string what = objectives[i] == Objective::quality ? "quality at least" : priority[i];
-      return ahead + ": " + what + " " + shown(left, objectives[i]) + " against " + shown(right, objectives[i]) +
-             (equal.empty() ? "" : " at equal " + equal);
-    }
-    equal += (equal.empty() ? "" : " and ") + priority[i];
+  for (const Objective objective : objectives_named(priority)) {
+    const std::string what(objective_names[static_cast<std::size_t>(objective)]);
+    if (step_of(left, objective) != step_of(right, objective))
+      return ahead + ": " + what + (objective == Objective::quality ? " at least " : " ") + shown(left, objective) +
+             " against " + shown(right, objective) + (equal.empty() ? "" : " at equal " + equal);
+    equal += (equal.empty() ? "" : " and ") + what;
   }
-  const std::string at = equal.empty() ? "" : equal;
-  if (a.changes != b.changes) return ahead + ": fewer changes" + (at.empty() ? "" : " at equal " + at);
-  return ahead + " by name only" + (at.empty() ? "" : ": equal " + at);
+  if (a.changes != b.changes) return ahead + ": fewer changes" + (equal.empty() ? "" : " at equal " + equal);
+  return ahead + " by name only" + (equal.empty() ? "" : ": equal " + equal);
 }
 
 }  // namespace advisor

@@ -84,6 +84,9 @@ std::vector<Timing> published() {
       {"awq", sized(7e9), an_a100(), 12.5 / 60, autoawq},
       {"awq", llama_70b(), an_a100(), 1, autoawq},
       {"awq", sized(32.5e9), an_h100(), 1, "https://github.com/casper-hansen/AutoAWQ/issues/701"},
+      {"gptq", llama_70b(), an_a100(), 20, "https://github.com/vllm-project/vllm/issues/11062"},
+      {"autoround", llama_8b(), an_a100(), 757.0 / 3600, "https://github.com/intel/auto-round/pull/454"},
+      {"autoround", sized(72.7e9), an_a100(), 7076.0 / 3600, "https://github.com/intel/auto-round/pull/454"},
       {"omniquant", sized(7e9), an_a100(), 1, "https://arxiv.org/abs/2308.13137"},
       {"omniquant", sized(70e9), an_a100(), 16, "https://arxiv.org/abs/2308.13137"},
       {"aqlm", sized(7e9), an_a100(), 24, aqlm},
@@ -111,6 +114,18 @@ TEST(Effort, PublishedTimingsLieWithinItsIntervals) {
   }
   EXPECT_GE(inside, count * 8 / 10) << "of " << count << ", outside:\n" << outside;
   EXPECT_LT(std::abs(bias / count), std::log(1.6)) << "too optimistic or pessimistic on the whole";
+}
+
+TEST(Effort, QuantizingWithCodebooksTakesMinutesOnSixteenCores) {
+  auto work = *technique_work("gguf-i");
+  work.tokens = 0, work.intermediate_file = false;  // the importance matrix and the 16-bit file were there before
+  auto rates = *job_rates(cpu(83e9));
+  rates.cores = 16, rates.cores_sd = 0;  // Ryzen 7950X
+  const auto log_hours = job_cost(Job::compress, *model_work(llama_8b()), &work, 2.5e9, rates).log_hours;
+  for (const double seconds : {148.1, 60.0, 171.3, 145.8}) {  // pull requests 327 and 312 of ik_llama.cpp
+    EXPECT_GT(seconds / 3600, std::exp(log_hours.quantile(0.05)));
+    EXPECT_LT(seconds / 3600, std::exp(log_hours.quantile(0.95)));
+  }
 }
 
 const std::vector<std::string> with_a_known_job{
@@ -272,7 +287,8 @@ TEST(JobRates, AreTakenFromTheCatalogAndWhatIsMissingIsSaid) {
   EXPECT_THAT(job_rates(machine)->assumed, HasSubstr("bandwidth from"));
   const auto host = *job_rates(cpu(204.8e9));  // EPYC 7763: 64 cores, 5 TFLOP/s
   EXPECT_NEAR(host.fp32, 5e12, 1e12);
-  EXPECT_NEAR(host.cores, 64, 16);
+  EXPECT_GT(host.cores, 32);
+  EXPECT_LT(host.cores, 128);
   EXPECT_EQ(job_rates(Hardware{}), std::nullopt);
 }
 

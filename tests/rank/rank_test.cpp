@@ -212,6 +212,13 @@ TEST(Lexicographic, TiesGoToFewerChangesThenToTheId) {
   EXPECT_THAT(lexicographic(places, std::vector<std::string>{"quality"}), ElementsAre(0, 3, 2, 1));
 }
 
+TEST(Lexicographic, ASecondMentionOfAnObjectiveDecidesNothing) {
+  const std::vector<Place> places{place("a", {1, 2, 1, 1}), place("b", {1, 1, 1, 1})};
+  const std::vector<std::string> priority{"quality", "quality", "latency", "quality", "effort", "cost"};
+  EXPECT_THAT(lexicographic(places, priority), ElementsAre(1, 0));
+  EXPECT_THAT(decided_by(places[1], places[0], priority, 2), HasSubstr("at equal quality and latency and effort"));
+}
+
 TEST(Lexicographic, RefusesAnObjectiveThatItDoesNotKnow) {
   const std::vector<Place> places{place("a", {})};
   const std::vector<std::string> priority{"quality", "beauty"};
