@@ -15,7 +15,9 @@ int run(const std::vector<std::string>& args, const Command& self) {
   options.add_options()("profile", po::value<std::string>()->required()->value_name("P.yaml"),
                         "the profile: YAML or JSON")(
       "set", po::value<std::vector<std::string>>()->value_name("FIELD=VALUE")->composing(),
-      "override a field, e.g. --set workload.context=8192 (repeatable)");
+      "override a field, e.g. --set workload.context=8192 (repeatable)")(
+      "rules", po::value<std::vector<std::string>>()->value_name("DIR")->composing(),
+      "a file or folder of your own rules, beside the shipped ones (repeatable; default: $ADVISOR_RULES)");
   po::positional_options_description positional;
   positional.add("profile", 1);
   po::variables_map values;

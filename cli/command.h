@@ -21,7 +21,7 @@ struct Command {
 };
 
 extern const Command estimate_command, recommend_command, compress_command, evaluate_command, catalog_command,
-    probe_command, backtest_command, record_command;
+    probe_command, backtest_command, record_command, rules_command;
 
 /// What this program does itself: in work.cpp all commands; in light.cpp, which has no compression side, those that
 /// seldom or never need it.
@@ -38,7 +38,7 @@ bool parse_options(const Command& command, const std::vector<std::string>& args,
                    const boost::program_options::positional_options_description& positional,
                    boost::program_options::variables_map& values);
 
-/// The facade on --data and --local, or on what it finds by itself.
+/// The facade on --data, --local and --rules (of commands that have it), or on what it finds by itself.
 Advisor open_advisor(const boost::program_options::variables_map& values);
 
 /// Values of a repeatable option; empty when it was not given.

@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array commands = {&recommend_command, &estimate_command, &catalog_command,
-                                 &probe_command,     &backtest_command, &record_command};
+constexpr std::array commands = {&recommend_command, &estimate_command, &catalog_command, &probe_command,
+                                 &backtest_command,  &record_command,   &rules_command};
 
 }  // namespace
 

@@ -69,7 +69,8 @@ Advisor open_advisor(const po::variables_map& values) {
   const auto text = [&](const char* option) {
     return values.count(option) != 0 ? values[option].as<std::string>() : "";
   };
-  return Advisor(text("data"), text("local"));
+  const auto rules = list_of(values, "rules");
+  return Advisor(text("data"), text("local"), {rules.begin(), rules.end()});
 }
 
 std::vector<std::string> list_of(const po::variables_map& values, const char* option) {

@@ -14,9 +14,11 @@ namespace advisor {
 
 namespace fs = std::filesystem;
 
-Advisor::Advisor(fs::path data_dir, std::string local) : state_(std::make_shared<State>()) {
+Advisor::Advisor(fs::path data_dir, std::string local, std::vector<fs::path> rules)
+    : state_(std::make_shared<State>()) {
   state_->data_dir = std::move(data_dir);
   state_->local = find_local(local);
+  state_->rules = find_rules(std::move(rules));
   static std::once_flag target_once;
   std::call_once(target_once, [] {
     const char* target = std::getenv("ADVISOR_KERNEL_TARGET");
@@ -29,7 +31,7 @@ const Knowledge& Advisor::knowledge() const {
     const fs::path folder = find_data(state->data_dir);
     Knowledge knowledge = load_knowledge(folder / "advisor.db");
     if (!state->local.empty()) append_local(knowledge, state->local);
-    knowledge.rules = load_rules(folder / "rules");
+    knowledge.rules = rules_in_use(folder, state->rules);
     state->knowledge = std::move(knowledge);
     state->is_loaded = true;
   });

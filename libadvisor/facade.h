@@ -1,6 +1,6 @@
 // The one door for the C API, the Python module and the command: open, probe, recommend, compress, evaluate,
-// record. Reads the environment (ADVISOR_DATA, ADVISOR_LOCAL, ADVISOR_KERNEL_TARGET, XDG_DATA_HOME, HOME) so that
-// nothing below has to; prints nothing.
+// record. Reads the environment (ADVISOR_DATA, ADVISOR_LOCAL, ADVISOR_RULES, ADVISOR_KERNEL_TARGET, XDG_DATA_HOME,
+// HOME) so that nothing below has to; prints nothing.
 #pragma once
 
 #include <filesystem>
@@ -33,7 +33,10 @@ class Advisor {
   /// Nothing is read yet. Copies share the knowledge; every member is safe to call from several threads.
   /// `local` is the user's own database of recorded results: "none" = do without, empty = $ADVISOR_LOCAL, else
   /// advisor/local.db in $XDG_DATA_HOME or ~/.local/share.
-  explicit Advisor(std::filesystem::path data_dir = {}, std::string local = {});
+  /// `rules` are files and folders of the user's own rules, which are in use beside the shipped ones; empty =
+  /// $ADVISOR_RULES, separated by ':'.
+  explicit Advisor(std::filesystem::path data_dir = {}, std::string local = {},
+                   std::vector<std::filesystem::path> rules = {});
 
   /// Loads on first use; throws not_found when there is no database, naming the places that were tried.
   const Knowledge& knowledge() const;
@@ -68,12 +71,20 @@ class Advisor {
   BacktestReport backtest(const std::vector<std::filesystem::path>& files, LeftOut left_out, int threads = 0,
                           const BacktestProgress& progress = {}) const;
 
+  /// The rules in use, sorted by id. The database is not opened. Throws parse_error saying file:line:column.
+  std::vector<RuleInfo> rules() const;
+  /// Compiles files and folders of rules beside those in use, or `alone`. What loads of them, sorted by id.
+  std::vector<RuleInfo> check_rules(const std::vector<std::filesystem::path>& paths, bool alone = false) const;
+
  private:
   struct State;
   std::shared_ptr<const Knowledge> knowledge_of(const std::string& model, const std::string& hardware,
                                                 const std::vector<std::string>& tasks, bool folder) const;
   std::shared_ptr<State> state_;
 };
+
+/// Every fact that a rule may read, sorted; derived ones are in RuleInfo.
+std::vector<FactInfo> rule_facts();
 
 /// A suite folder, one .txt or one .jsonl file, by what `suite` is. Throws not_found.
 EvaluateRequest evaluation_of(const std::filesystem::path& model, const std::filesystem::path& suite, int threads,

@@ -94,6 +94,33 @@ fs::path find_local(const std::string& asked) {
   return home.empty() ? fs::path() : fs::path(home) / ".local/share/advisor/local.db";
 }
 
+std::vector<fs::path> find_rules(std::vector<fs::path> asked) {
+  const char* environment = std::getenv("ADVISOR_RULES");
+  if (!asked.empty() || environment == nullptr) return asked;
+  const std::string list = environment;
+  for (std::size_t at = 0; at < list.size();) {
+    const std::size_t end = std::min(list.find(':', at), list.size());
+    if (end > at) asked.emplace_back(list.substr(at, end - at));
+    at = end + 1;
+  }
+  return asked;
+}
+
+std::vector<RuleSource> rules_of(const std::vector<fs::path>& paths) {
+  std::vector<RuleSource> rules;
+  for (const fs::path& path : paths) {
+    std::vector<RuleSource> more = load_rules(path);
+    std::move(more.begin(), more.end(), std::back_inserter(rules));
+  }
+  return rules;
+}
+
+std::vector<RuleSource> rules_in_use(const fs::path& data, const std::vector<fs::path>& own) {
+  std::vector<fs::path> all{data / "rules"};
+  all.insert(all.end(), own.begin(), own.end());
+  return rules_of(all);
+}
+
 const Device* match_device(const Device& probed, const std::vector<Device>& catalog) {
   const auto wanted = words_of(probed.name);
   const Device* best = nullptr;

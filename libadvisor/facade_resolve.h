@@ -15,6 +15,7 @@ namespace advisor {
 
 struct Advisor::State {
   std::filesystem::path data_dir, local;
+  std::vector<std::filesystem::path> rules;  ///< of the user
   std::once_flag loaded;
   std::atomic<bool> is_loaded = false;
   Knowledge knowledge;
@@ -25,6 +26,14 @@ std::filesystem::path find_data(const std::filesystem::path& asked);
 
 /// Where the user's own results are; empty when nowhere.
 std::filesystem::path find_local(const std::string& asked);
+
+/// Files and folders of the user's own rules: those asked for, or of $ADVISOR_RULES, separated by ':'.
+std::vector<std::filesystem::path> find_rules(std::vector<std::filesystem::path> asked);
+
+/// The rules of files and folders.
+std::vector<RuleSource> rules_of(const std::vector<std::filesystem::path>& paths);
+/// The shipped ones in data/rules and the user's.
+std::vector<RuleSource> rules_in_use(const std::filesystem::path& data, const std::vector<std::filesystem::path>& own);
 
 /// The catalog's device for a probed GPU: every word of the driver's name occurs, memory within 10 %, fewest extra
 /// words. nullptr: none.
