@@ -13,7 +13,7 @@ CREATE TABLE metadata (
   value TEXT NOT NULL
 ) WITHOUT ROWID;
 -- major: readers of another major must refuse; minor: columns or tables were added.
-INSERT INTO metadata VALUES ('layout_major', '1'), ('layout_minor', '1');
+INSERT INTO metadata VALUES ('layout_major', '1'), ('layout_minor', '2');
 
 ---------------------------------------------------------------------------------------------------- vocabularies
 
@@ -485,7 +485,10 @@ CREATE TABLE fitted_terms (
   sd REAL NOT NULL CONSTRAINT "sd is not negative" CHECK (sd >= 0),
   rows INTEGER NOT NULL CONSTRAINT "rows is not negative" CHECK (rows >= 0),
   sources TEXT NOT NULL,
-  model TEXT REFERENCES models(model_id),  -- of a level that is, or starts with, the id of one model
-  task TEXT REFERENCES tasks(task),  -- of a level that is needed for questions about one task only
-  PRIMARY KEY (fit, term, level)
+  -- What the term is only about, as it is spelled in its level; empty: about more than one, so always needed.
+  model TEXT NOT NULL,
+  task TEXT NOT NULL,
+  hardware TEXT NOT NULL,
+  engine TEXT NOT NULL,
+  PRIMARY KEY (model, task, fit, term, level)  -- what one question needs lies together
 ) WITHOUT ROWID;

@@ -78,7 +78,7 @@ class Advisor {
 
  private:
   struct State;
-  std::shared_ptr<const Knowledge> knowledge_of(const std::string& model, const std::string& hardware,
+  std::shared_ptr<const Knowledge> knowledge_of(const Variant& variant, const std::string& hardware,
                                                 const std::vector<std::string>& tasks, bool folder) const;
   std::shared_ptr<State> state_;
 };

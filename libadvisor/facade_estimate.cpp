@@ -87,6 +87,10 @@ const Item& named(const std::vector<Item>& items, const std::string& id, const s
                                         " ('advisor catalog " + list + "' lists them)");
 }
 
+const Device& device_of(const Probe& machine) {
+  return (machine.gpus.empty() ? machine.cpu : machine.gpus.front()).device;
+}
+
 /// The matrix of what engines load speaks about machines of the catalog; its silence is worth a word too.
 void check_engine(const Knowledge& knowledge, const Hardware& hardware, PointEstimate& answer) {
   const Variant& variant = answer.request.variant;
@@ -107,14 +111,15 @@ void check_engine(const Knowledge& knowledge, const Hardware& hardware, PointEst
 /// The rows of one model and one machine are all that a point needs and load in a tenth of the time. Everything when an
 /// id is not in the catalog, so that the error can name the nearest, or when it is loaded anyway. A checkpoint folder
 /// has no rows of its own but those recorded under its name.
-std::shared_ptr<const Knowledge> Advisor::knowledge_of(const std::string& model, const std::string& hardware,
+std::shared_ptr<const Knowledge> Advisor::knowledge_of(const Variant& variant, const std::string& hardware,
                                                        const std::vector<std::string>& tasks, bool folder) const {
   if (!state_->is_loaded) {
-    Selection only{model, hardware.empty() ? "none" : hardware, tasks};  // explicit numbers have no rows
+    Selection only{variant.model, hardware.empty() ? "none" : hardware, tasks,
+                   variant.engine};  // explicit numbers have no rows
     const bool local = !state_->local.empty() && fs::exists(state_->local);
     if (local) only.tasks.reset();  // the user's rows may be of any task
     Knowledge some = load_knowledge(find_data(state_->data_dir) / "advisor.db", only);
-    if (local) append_local(some, state_->local, model);
+    if (local) append_local(some, state_->local, variant.model);
     if ((folder || !some.models.empty()) && (hardware.empty() || !some.devices.empty()))
       return std::make_shared<const Knowledge>(std::move(some));
   }
@@ -131,10 +136,11 @@ PointEstimate Advisor::estimate(const PointRequest& request) const {
   fill_variant(profile, answer.request.variant, answer.defaults);
   fill_workload(profile, answer.defaults);
   std::error_code ec;
-  const bool folder = fs::exists(profile.model, ec), probed = profile.hardware.id == "auto";
-  const auto knowledge = knowledge_of(profile.model, probed ? "" : profile.hardware.id, request.tasks, folder);
+  const bool folder = fs::exists(profile.model, ec);
   std::optional<Probe> machine;
-  if (probed) machine = probe();
+  if (profile.hardware.id == "auto") machine = probe();
+  const auto knowledge = knowledge_of(answer.request.variant, machine ? device_of(*machine).id : profile.hardware.id,
+                                      request.tasks, folder);
   Point point;
   point.model = folder ? model_of(profile.model) : named(knowledge->models, profile.model, "model", "models");
   point.variant = answer.request.variant;

@@ -16,6 +16,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <sstream>
 #include <vector>
 
 #include "core/error.h"
@@ -258,23 +259,53 @@ void refuse_strays(const fs::path& data, const std::set<fs::path>& loaded) {
   }
 }
 
+/// The one thing that a fitted term is about, for the columns of fitted_terms of the same names. A question about
+/// something else never looks it up (estimate/), so what is not listed here costs time, and what is listed wrongly
+/// changes answers of `advisor estimate` (tests/io/database_slice_test.cpp compares them with those of all terms).
+struct About {
+  std::string model, task, hardware, engine;
+};
+
+About about(const FittedTerm& term, const std::set<std::string>& tasks, const std::set<std::string>& hardware,
+            const std::set<std::string>& engines) {
+  static const std::set<std::string> of_models{"quality model", "quality model_low", "scores ability",
+                                               "scores model_family"};
+  static const std::set<std::string> of_tasks{"quality task", "quality task_pruned",   "quality guess_task",
+                                              "scores task",  "scores discrimination", "scores scored",
+                                              "scores table"};
+  About about;
+  const std::string name = term.fit + " " + term.term;
+  const std::string first = term.level.substr(0, term.level.find('|'));
+  if (of_models.contains(name)) about.model = first;
+  // "perplexity of ..." is no task, and asked for by other questions too.
+  if (of_tasks.contains(name) && tasks.contains(first)) about.task = first;
+  if (term.fit != "speed") return about;
+  std::istringstream parts(term.level);
+  for (std::string part; std::getline(parts, part, '|');) {
+    if (hardware.contains(part)) about.hardware = part;
+    if (engines.contains(part)) about.engine = part;
+  }
+  return about;
+}
+
 /// What the estimators compute with, fitted to the rows just loaded. Twelve digits: enough for any estimate, and the
 /// same on every machine.
 void store_fits(const fs::path& path) {
-  const auto terms = fit_all(load_knowledge(path));
+  const Knowledge knowledge = load_knowledge(path);
+  std::set<std::string> tasks, hardware, engines;
+  for (const Task& task : knowledge.tasks) tasks.insert(task.id);
+  for (const Device& device : knowledge.devices) hardware.insert(device.id);
   const Sqlite database = Sqlite::open(path);
+  for (Statement ids = database.prepare("SELECT engine FROM engines"); ids.step();) engines.insert(ids.text(0));
   database.execute("BEGIN");
-  // ?8 is the first part of the level, which may name a model or a task. What a task says of compression is needed
-  // wherever the model was measured on it; what it says of scores only where it is asked about.
-  Statement insert = database.prepare(
-      "INSERT INTO fitted_terms VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT model_id FROM models WHERE model_id = ?8),"
-      " (SELECT task FROM tasks WHERE task = ?8 AND ?1 = 'scores'))");
+  Statement insert = database.prepare("INSERT INTO fitted_terms VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
   const auto rounded = [](double value) {
     char text[32];
     std::snprintf(text, sizeof text, "%.12g", value);
     return parse_number<double>(text).value_or(value);
   };
-  for (const FittedTerm& term : terms) {
+  for (const FittedTerm& term : fit_all(knowledge)) {
+    const About only = about(term, tasks, hardware, engines);
     insert.bind(1, term.fit);
     insert.bind(2, term.term);
     insert.bind(3, term.level);
@@ -282,7 +313,10 @@ void store_fits(const fs::path& path) {
     insert.bind(5, rounded(term.sd));
     insert.bind(6, term.rows);
     insert.bind(7, join(term.sources, ";"));
-    insert.bind(8, term.level.substr(0, term.level.find('|')));
+    insert.bind(8, only.model);
+    insert.bind(9, only.task);
+    insert.bind(10, only.hardware);
+    insert.bind(11, only.engine);
     if (const auto failure = insert.insert())
       throw Error(ErrorCode::internal,
                   "fitted term " + term.fit + "." + term.term + "." + term.level + ": " + failure->message);
@@ -309,6 +343,14 @@ void run_checks(const Sqlite& database, const fs::path& data) {
   }
 }
 
+/// They filled the tables of names; a reader would have to parse them each time it opens the database.
+void drop_triggers(const Sqlite& database) {
+  std::vector<std::string> names;
+  for (Statement all = database.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'"); all.step();)
+    names.push_back(all.text(0));
+  for (const std::string& name : names) database.execute("DROP TRIGGER " + name);
+}
+
 void build(const fs::path& data, const fs::path& out) {
   const Sqlite database = Sqlite::create(out);
   Digest digest;
@@ -327,6 +369,7 @@ void build(const fs::path& data, const fs::path& out) {
   }
   refuse_strays(data, loaded);
   database.execute(derive);
+  drop_triggers(database);
   run_checks(database, data);
   database.execute("INSERT INTO metadata VALUES ('digest', '" + digest.hex() + "')");
   database.execute("COMMIT");

@@ -13,17 +13,19 @@ namespace advisor {
 
 /// What a single question needs; an empty id stands for all.
 struct Selection {
-  std::string model;     ///< measurements and scores of this model only, and no fitted terms of another
-  std::string hardware;  ///< this hardware, its prices and speeds, engines on its generation only
+  std::string model;     ///< measurements, scores and fitted terms of this model and of no other
+  std::string hardware;  ///< this hardware, its prices, speeds and fitted terms, engines on its generation only
   /// Task types or benchmarks: fitted terms of scores for their families only. For knowledge to which no rows are
   /// added.
   std::optional<std::vector<std::string>> tasks{};
+  std::string engine{};  ///< no fitted terms of other engines
 };
 
 /// Everything but `rules`. Ids are those of the catalogs; a measurement whose model or hardware is in no catalog keeps
 /// the published name of the model and an empty hardware. Superseded rows are left out, suspect ones marked.
 /// Throws not_found (no such file), parse_error (not such a database), unsupported (another layout).
-/// A selection leaves the vocabularies whole, and checkpoints, API prices and aliases out.
+/// A selection leaves families and tasks whole, and what is only about choosing or citing (checkpoints, API prices,
+/// aliases, sources) out.
 Knowledge load_knowledge(const std::filesystem::path& database, const Selection& only = {});
 
 /// A scheme as variant.h reads it ("W4A16-g128", "Q4_K_M", "W8A8-fp8") from what a table says of a measurement, or

@@ -35,8 +35,8 @@ std::vector<Model> read_models(const Sqlite& database, const std::string& only) 
         }
         m.kv_bytes_per_token_bf16 = row.maybe_number();
         m.tie_embeddings = row.maybe_yes();
-        m.modalities_in = split(row.text());
-        m.modalities_out = split(row.text());
+        m.modalities_in = split(row.view());
+        m.modalities_out = split(row.view());
         for (auto* text : {&m.qat, &m.licence, &m.commercial_use, &m.released, &m.url, &m.locator}) *text = row.text();
         m.moe_intermediate = row.maybe_integer();
         m.shared_expert_intermediate = row.maybe_integer();
@@ -48,7 +48,7 @@ std::vector<Model> read_models(const Sqlite& database, const std::string& only) 
         }
         m.state_bytes = row.maybe_number();
       },
-      only);
+      {only});
 }
 
 std::vector<Device> read_devices(const Sqlite& database, const std::string& only) {
@@ -59,21 +59,20 @@ std::vector<Device> read_devices(const Sqlite& database, const std::string& only
       " interconnect_gbs, h.source, h.locator, h.notes FROM hardware h JOIN generation_names g ON g.name = "
       "h.generation" +
       where_is("hardware_id", only) + " ORDER BY hardware_id";
-  return read_all<Device>(
-      database, sql,
-      [](Row& row, Device& d) {
-        for (auto* text : {&d.id, &d.name, &d.vendor, &d.kind, &d.generation}) *text = row.text();
-        d.compute_capability = row.maybe_number();
-        d.memory = times(row.maybe_number(), gigabyte_of_memory).value_or(0);
-        d.bandwidth = times(row.maybe_number(), giga);
-        for (auto* rate : {&d.fp32, &d.fp16, &d.bf16, &d.fp8, &d.int8, &d.fp4, &d.int4})
-          *rate = times(row.maybe_number(), tera);
-        d.sparse_2_4 = row.maybe_yes();
-        d.unified_memory = row.yes();
-        d.interconnect = times(row.maybe_number(), giga);
-        for (auto* text : {&d.url, &d.locator, &d.notes}) *text = row.text();
-      },
-      only);
+  return read_all<Device>(database, sql,
+                          [](Row& row, Device& d) {
+                            for (auto* text : {&d.id, &d.name, &d.vendor, &d.kind, &d.generation}) *text = row.text();
+                            d.compute_capability = row.maybe_number();
+                            d.memory = times(row.maybe_number(), gigabyte_of_memory).value_or(0);
+                            d.bandwidth = times(row.maybe_number(), giga);
+                            for (auto* rate : {&d.fp32, &d.fp16, &d.bf16, &d.fp8, &d.int8, &d.fp4, &d.int4})
+                              *rate = times(row.maybe_number(), tera);
+                            d.sparse_2_4 = row.maybe_yes();
+                            d.unified_memory = row.yes();
+                            d.interconnect = times(row.maybe_number(), giga);
+                            for (auto* text : {&d.url, &d.locator, &d.notes}) *text = row.text();
+                          },
+                          {only});
 }
 
 std::vector<Technique> read_techniques(const Sqlite& database) {
@@ -94,33 +93,31 @@ std::vector<EngineSupport> read_support(const Sqlite& database, const std::strin
                                                      : " WHERE generation IN (SELECT g.generation FROM hardware h JOIN"
                                                        " generation_names g ON g.name = h.generation"
                                                        " WHERE h.hardware_id = ?1)";
-  return read_all<EngineSupport>(
-      database,
-      "SELECT engine, format || ':' || scheme, generation, supported, source, locator, "
-      "published_format FROM support_rows" +
-          of_generation + " ORDER BY engine, format, scheme, generation, line",
-      [](Row& row, EngineSupport& s) {
-        for (auto* text :
-             {&s.engine, &s.format, &s.generation, &s.supported, &s.source, &s.locator, &s.published_format}) {
-          *text = row.text();
-        }
-      },
-      hardware);
+  return read_all<EngineSupport>(database,
+                                 "SELECT engine, format || ':' || scheme, generation, supported, source, locator, "
+                                 "published_format FROM support_rows" +
+                                     of_generation + " ORDER BY engine, format, scheme, generation, line",
+                                 [](Row& row, EngineSupport& s) {
+                                   for (auto* text : {&s.engine, &s.format, &s.generation, &s.supported, &s.source,
+                                                      &s.locator, &s.published_format}) {
+                                     *text = row.text();
+                                   }
+                                 },
+                                 {hardware});
 }
 
 std::vector<Price> read_prices(const Sqlite& database, const std::string& hardware) {
-  return read_all<Price>(
-      database,
-      "SELECT provider, sku, h.hardware, count, usd_per_hour, pricing, as_of, url, locator"
-      " FROM prices p JOIN hardware_names h ON h.name = p.hardware_id" +
-          where_is("h.hardware", hardware) + " ORDER BY p.line",
-      [](Row& row, Price& p) {
-        for (auto* text : {&p.provider, &p.sku, &p.hardware}) *text = row.text();
-        p.count = row.integer();
-        p.usd_per_hour = row.number();
-        for (auto* text : {&p.pricing, &p.as_of, &p.url, &p.locator}) *text = row.text();
-      },
-      hardware);
+  return read_all<Price>(database,
+                         "SELECT provider, sku, h.hardware, count, usd_per_hour, pricing, as_of, url, locator"
+                         " FROM prices p JOIN hardware_names h ON h.name = p.hardware_id" +
+                             where_is("h.hardware", hardware) + " ORDER BY p.line",
+                         [](Row& row, Price& p) {
+                           for (auto* text : {&p.provider, &p.sku, &p.hardware}) *text = row.text();
+                           p.count = row.integer();
+                           p.usd_per_hour = row.number();
+                           for (auto* text : {&p.pricing, &p.as_of, &p.url, &p.locator}) *text = row.text();
+                         },
+                         {hardware});
 }
 
 std::vector<ApiPrice> read_api_prices(const Sqlite& database) {
@@ -167,6 +164,14 @@ std::vector<Alias> read_aliases(const Sqlite& database) {
       });
 }
 
+std::vector<Source> read_sources(const Sqlite& database) {
+  return read_all<Source>(
+      database, "SELECT source_id, title, publisher, year, url, license_if_stated FROM sources ORDER BY source_id",
+      [](Row& row, Source& s) {
+        for (auto* text : {&s.id, &s.title, &s.publisher, &s.year, &s.url, &s.licence}) *text = row.text();
+      });
+}
+
 }  // namespace
 
 void read_catalogs(const Sqlite& database, const Selection& only, Knowledge& knowledge) {
@@ -175,10 +180,11 @@ void read_catalogs(const Sqlite& database, const Selection& only, Knowledge& kno
   knowledge.techniques = read_techniques(database);
   knowledge.engine_support = read_support(database, only.hardware);
   knowledge.prices = read_prices(database, only.hardware);
-  if (!only.model.empty()) return;  // what is left is about choosing a model, and that is done
+  if (!only.model.empty()) return;  // what is left is about choosing a model or citing
   knowledge.api_prices = read_api_prices(database);
   knowledge.published = read_published(database);
   knowledge.aliases = read_aliases(database);
+  knowledge.sources = read_sources(database);
 }
 
 void read_vocabularies(const Sqlite& database, Knowledge& knowledge) {
@@ -193,11 +199,6 @@ void read_vocabularies(const Sqlite& database, Knowledge& knowledge) {
         t.chance = row.maybe_number();
         t.knowledge_intensive = row.yes();
         t.benchmark = row.text();
-      });
-  knowledge.sources = read_all<Source>(
-      database, "SELECT source_id, title, publisher, year, url, license_if_stated FROM sources ORDER BY source_id",
-      [](Row& row, Source& s) {
-        for (auto* text : {&s.id, &s.title, &s.publisher, &s.year, &s.url, &s.licence}) *text = row.text();
       });
 }
 

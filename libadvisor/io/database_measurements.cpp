@@ -9,7 +9,7 @@ namespace advisor {
 namespace {
 
 /// What a value of this scale is multiplied by to be a fraction of 1; raw values stay.
-double scale_factor(const std::string& scale) { return scale == "percent" ? 0.01 : 1; }
+double scale_factor(std::string_view scale) { return scale == "percent" ? 0.01 : 1; }
 
 std::vector<QualityMeasurement> read_quality(const Sqlite& database, const std::string& model) {
   const std::string sql =
@@ -39,7 +39,7 @@ std::vector<QualityMeasurement> read_quality(const Sqlite& database, const std::
         q.retrained = row.yes();
         for (auto* text : {&q.calibration, &q.task, &q.family, &q.metric}) *text = row.text();
         q.higher_is_better = row.yes();
-        const double factor = scale_factor(row.text());
+        const double factor = scale_factor(row.view());
         q.baseline = factor * row.number();
         q.value = factor * row.number();
         for (auto* text : {&q.url, &q.locator, &q.metric_kind, &q.sparsity_of, &q.baseline_precision, &q.suspect}) {
@@ -47,7 +47,7 @@ std::vector<QualityMeasurement> read_quality(const Sqlite& database, const std::
         }
         q.scheme = scheme_of(q);
       },
-      model);
+      {model});
 }
 
 std::vector<SpeedMeasurement> read_speed(const Sqlite& database, const Selection& only) {
@@ -64,30 +64,29 @@ std::vector<SpeedMeasurement> read_speed(const Sqlite& database, const Selection
                              : " AND hardware = ?2") +
       " ORDER BY source_file, s.line";
   std::int64_t id = 0;
-  return read_all<SpeedMeasurement>(
-      database, sql,
-      [&](Row& row, SpeedMeasurement& s) {
-        s.id = ++id;
-        s.source = row.text();
-        s.model = row.text();
-        s.params = times(row.maybe_number(), billion);
-        s.active_params = times(row.maybe_number(), billion);
-        s.format = row.text();
-        s.weight_bits = row.maybe_number();
-        for (auto* text : {&s.engine, &s.engine_version, &s.hardware}) *text = row.text();
-        s.hardware_count = row.integer();
-        s.parallelism = row.text();
-        s.input_length = row.text();
-        s.output_length = row.text();
-        s.input_tokens = whole_number(s.input_length);
-        s.output_tokens = whole_number(s.output_length);
-        s.load = row.text();
-        s.concurrency = whole_number(s.load);
-        s.metric = row.text();
-        s.value = row.number();
-        for (auto* text : {&s.url, &s.locator, &s.suspect}) *text = row.text();
-      },
-      only.model, only.hardware);
+  return read_all<SpeedMeasurement>(database, sql,
+                                    [&](Row& row, SpeedMeasurement& s) {
+                                      s.id = ++id;
+                                      s.source = row.text();
+                                      s.model = row.text();
+                                      s.params = times(row.maybe_number(), billion);
+                                      s.active_params = times(row.maybe_number(), billion);
+                                      s.format = row.text();
+                                      s.weight_bits = row.maybe_number();
+                                      for (auto* text : {&s.engine, &s.engine_version, &s.hardware}) *text = row.text();
+                                      s.hardware_count = row.integer();
+                                      s.parallelism = row.text();
+                                      s.input_length = row.text();
+                                      s.output_length = row.text();
+                                      s.input_tokens = whole_number(s.input_length);
+                                      s.output_tokens = whole_number(s.output_length);
+                                      s.load = row.text();
+                                      s.concurrency = whole_number(s.load);
+                                      s.metric = row.text();
+                                      s.value = row.number();
+                                      for (auto* text : {&s.url, &s.locator, &s.suspect}) *text = row.text();
+                                    },
+                                    {only.model, only.hardware});
 }
 
 std::vector<Score> read_scores(const Sqlite& database, const std::string& model) {
@@ -95,49 +94,59 @@ std::vector<Score> read_scores(const Sqlite& database, const std::string& model)
       "SELECT coalesce(catalog_model, model_id), task_id, family, metric_name, shots, mode, harness, scale, value, url,"
       " locator, metric_kind, closed, suspect FROM score_rows" +
       where_is("catalog_model", model) + " ORDER BY closed, line";
-  return read_all<Score>(
-      database, sql,
-      [](Row& row, Score& s) {
-        for (auto* text : {&s.model, &s.task, &s.family, &s.metric, &s.shots, &s.mode, &s.harness}) *text = row.text();
-        const double factor = scale_factor(row.text());
-        s.value = factor * row.number();
-        for (auto* text : {&s.url, &s.locator, &s.metric_kind}) *text = row.text();
-        s.closed = row.integer() != 0;
-        s.suspect = row.text();
-      },
-      model);
+  return read_all<Score>(database, sql,
+                         [](Row& row, Score& s) {
+                           for (auto* text : {&s.model, &s.task, &s.family, &s.metric, &s.shots, &s.mode, &s.harness})
+                             *text = row.text();
+                           const double factor = scale_factor(row.view());
+                           s.value = factor * row.number();
+                           for (auto* text : {&s.url, &s.locator, &s.metric_kind}) *text = row.text();
+                           s.closed = row.integer() != 0;
+                           s.suspect = row.text();
+                         },
+                         {model});
 }
 
-/// Tasks whose terms a selection needs: those of the families that are asked about.
-std::set<std::string> needed_tasks(const Selection& only, const Knowledge& knowledge) {
+/// Ids as the list of an SQL condition; they come from vocabularies and catalogs, which have no quotes.
+std::string quoted(const std::set<std::string>& ids) {
+  std::string list = "''";
+  for (const auto& id : ids) list += ", '" + id + "'";
+  return list;
+}
+
+/// What scores say of a task is needed where a task of its family is asked about, what compression does to it also
+/// where the model was measured on it.
+std::string about_tasks(const std::vector<std::string>& asked, const Knowledge& knowledge) {
   std::set<std::string> families, needed;
   for (const Task& task : knowledge.tasks)
-    if (std::find(only.tasks->begin(), only.tasks->end(), task.id) != only.tasks->end()) families.insert(task.family);
+    if (std::find(asked.begin(), asked.end(), task.id) != asked.end()) families.insert(task.family);
   for (const Task& task : knowledge.tasks)
     if (families.contains(task.family)) needed.insert(task.id);
-  return needed;
+  std::set<std::string> measured = needed;
+  for (const auto& row : knowledge.quality) measured.insert(row.task);
+  return " AND task IN (" + quoted(measured) + ") AND (fit = 'quality' OR task IN (" + quoted(needed) + "))";
 }
 
-/// Terms of one model are of no use to another.
+/// Terms about another model, device or engine are of no use. In the order of their fits (estimate/fits.h), not of the
+/// table.
 std::vector<FittedTerm> read_fits(const Sqlite& database, const Selection& only, const Knowledge& knowledge) {
-  std::string where = only.model.empty() ? " WHERE TRUE" : " WHERE (model IS NULL OR model = ?1)";
-  if (only.tasks) {
-    std::string tasks;
-    for (const auto& task : needed_tasks(only, knowledge))  // ids of a vocabulary that has no quotes in it
-      tasks += (tasks.empty() ? "'" : ", '") + task + "'";
-    where += " AND (task IS NULL OR task IN (" + tasks + "))";
-  }
-  return read_all<FittedTerm>(
-      database,
-      "SELECT fit, term, level, value, sd, rows, sources FROM fitted_terms" + where + " ORDER BY fit, term, level",
-      [](Row& row, FittedTerm& t) {
-        for (auto* text : {&t.fit, &t.term, &t.level}) *text = row.text();
-        t.value = row.number();
-        t.sd = row.number();
-        t.rows = row.integer();
-        t.sources = split(row.text());
-      },
-      only.model);
+  std::string where = only.model.empty() ? " WHERE TRUE" : " WHERE model IN ('', ?1)";
+  if (only.tasks) where += about_tasks(*only.tasks, knowledge);
+  if (!only.hardware.empty()) where += " AND hardware IN ('', ?2)";
+  if (!only.engine.empty()) where += " AND engine IN ('', ?3)";
+  auto terms = read_all<FittedTerm>(database,
+                                    "SELECT fit, term, level, value, sd, rows, sources FROM fitted_terms" + where +
+                                        " ORDER BY model, task, fit, term, level",
+                                    [](Row& row, FittedTerm& t) {
+                                      for (auto* text : {&t.fit, &t.term, &t.level}) *text = row.view();
+                                      t.value = row.number();
+                                      t.sd = row.number();
+                                      t.rows = row.integer();
+                                      t.sources = split(row.view());
+                                    },
+                                    {only.model, only.hardware, only.engine});
+  std::stable_sort(terms.begin(), terms.end(), [](const auto& a, const auto& b) { return a.fit < b.fit; });
+  return terms;
 }
 
 /// "4", "2.28": bits as they are written in a scheme.

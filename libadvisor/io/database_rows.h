@@ -1,10 +1,13 @@
 // How the rows of advisor.db become values; shared by the database_*.cpp files and by nobody else.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -21,11 +24,13 @@ inline std::optional<double> times(std::optional<double> number, double factor) 
 }
 
 /// "text;image" -> {"text", "image"}
-inline std::vector<std::string> split(const std::string& list) {
+inline std::vector<std::string> split(std::string_view list) {
   std::vector<std::string> items;
+  if (list.empty()) return items;
+  items.reserve(static_cast<std::size_t>(std::count(list.begin(), list.end(), ';')) + 1);
   for (std::size_t start = 0; start < list.size();) {
     const std::size_t end = std::min(list.find(';', start), list.size());
-    if (end > start) items.push_back(list.substr(start, end - start));
+    if (end > start) items.emplace_back(list.substr(start, end - start));
     start = end + 1;
   }
   return items;
@@ -42,7 +47,8 @@ inline std::optional<std::int64_t> whole_number(const std::string& text) {
 class Row {
  public:
   explicit Row(const Statement& statement) : statement_(statement) {}
-  std::string text() { return statement_.text(next_++); }
+  std::string text() { return std::string(view()); }
+  std::string_view view() { return statement_.view(next_++); }  ///< until the next step
   double number() { return statement_.number(next_++); }
   std::int64_t integer() { return statement_.integer(next_++); }
   bool yes() { return statement_.yes(next_++); }
@@ -55,14 +61,17 @@ class Row {
   int next_ = 0;
 };
 
-/// `first` and `second` are bound to ?1 and ?2 of `sql`, if it has them: ids that rows are selected by, empty = all.
+/// `ids` are bound to ?1, ?2, ... of `sql`; empty ones stand for all and are not in it.
 template <typename Value, typename Read>
-std::vector<Value> read_all(const Sqlite& database, const std::string& sql, Read read, const std::string& first = {},
-                            const std::string& second = {}) {
+std::vector<Value> read_all(const Sqlite& database, const std::string& sql, Read read,
+                            std::initializer_list<std::string_view> ids = {}) {
   std::vector<Value> values;
   Statement statement = database.prepare(sql);
-  if (!first.empty()) statement.bind(1, first);
-  if (!second.empty()) statement.bind(2, second);
+  int parameter = 0;
+  for (const std::string_view id : ids) {
+    ++parameter;
+    if (!id.empty()) statement.bind(parameter, id);
+  }
   while (statement.step()) {
     Row row(statement);
     read(row, values.emplace_back());

@@ -39,11 +39,11 @@ std::optional<SqliteFailure> Statement::insert() {
 int Statement::columns() const { return sqlite3_column_count(statement_.get()); }
 bool Statement::is_null(int column) const { return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL; }
 
-std::string Statement::text(int column) const {
+std::string_view Statement::view(int column) const {
   const unsigned char* text = sqlite3_column_text(statement_.get(), column);
   if (text == nullptr) return {};
   const int bytes = sqlite3_column_bytes(statement_.get(), column);
-  return std::string(reinterpret_cast<const char*>(text), static_cast<std::size_t>(bytes));
+  return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(bytes)};
 }
 
 double Statement::number(int column) const { return sqlite3_column_double(statement_.get(), column); }

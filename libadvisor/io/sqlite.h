@@ -35,12 +35,13 @@ class Statement {
 
   int columns() const;
   bool is_null(int column) const;
-  std::string text(int column) const;  ///< empty for NULL
+  std::string text(int column) const { return std::string(view(column)); }  ///< empty for NULL
+  std::string_view view(int column) const;                                  ///< valid until the next step
   double number(int column) const;
   std::int64_t integer(int column) const;
   std::optional<double> maybe_number(int column) const;
   std::optional<std::int64_t> maybe_integer(int column) const;
-  bool yes(int column) const { return text(column) == "yes"; }
+  bool yes(int column) const { return view(column) == "yes"; }
   std::optional<bool> maybe_yes(int column) const;
 
  private:
