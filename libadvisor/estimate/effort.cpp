@@ -95,10 +95,29 @@ double working_memory(const ModelWork& m, const TechniqueWork& t, const JobRates
   return bytes + (t.tokens > 0 ? 0 : 6 * m.widest);
 }
 
-std::string giga(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value / 1e9);
+std::string shown(const char* format, double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
   return text;
+}
+std::string gigabytes(double bytes) { return shown("%.3g GB", bytes / 1e9); }
+
+/// What is done, with its amounts.
+std::string words_of(Job job, const ModelWork& m, const TechniqueWork* technique, double output_bytes) {
+  const std::string files = gigabytes(m.native_bytes) + " read, " + gigabytes(output_bytes) + " written";
+  switch (job) {
+    case Job::fetch: return gigabytes(output_bytes) + " from a hub";
+    case Job::convert: return files;
+    case Job::configure: return "the engine is started and loads " + gigabytes(output_bytes);
+    case Job::compress: break;
+  }
+  const TechniqueWork& t = *technique;
+  std::string text =
+      std::string(t.technique) + (t.own ? " by libadvisor: " : " by its reference tool: ") + std::string(t.what);
+  if (t.tokens > 0)
+    text += shown(" (%.2g million tokens", t.tokens / 1e6) +
+            shown(", %.2g operations)", 2 * m.linear * t.tokens * t.forwards + 2 * m.gram * t.tokens * t.grams);
+  return text + "; " + files;
 }
 
 }  // namespace
@@ -133,10 +152,8 @@ std::optional<JobRates> job_rates(const Hardware& machine) {
   }
   r.cores = cpu ? std::clamp(std::round(r.memory / bandwidth_per_core), 1.0, 256.0) : host_cores.median();
   r.cores_sd = cpu ? assumed_ratio_sd : host_cores.sd();
-  r.assumed += std::string(r.assumed.empty() ? "" : ", ") + (cpu ? "cores from the bandwidth" : "5 to 50 host cores");
   r.disk = disk_range.median(), r.disk_sd = disk_range.sd();
   r.network = network_range.median(), r.network_sd = network_range.sd();
-  r.assumed += ", disk 0.2 to 5 GB/s, network 20 MB/s to 1 GB/s";
   return r;
 }
 
@@ -241,24 +258,19 @@ std::optional<Effort> estimate_effort(Job job, const Model& model, const Variant
   const auto* technique = job == Job::compress ? technique_work(variant.technique, own) : nullptr;
   if (!work || !rates || !output || (job == Job::compress && technique == nullptr)) return std::nullopt;
   const JobCost cost = job_cost(job, *work, technique, output->bytes, *rates);
-  std::vector<std::string> sources;
-  std::string how;
-  switch (job) {
-    case Job::fetch: how = giga(output->bytes) + " GB from a hub"; break;
-    case Job::convert: how = giga(work->native_bytes) + " GB read, " + giga(output->bytes) + " GB written"; break;
-    case Job::configure: how = "the engine is started and loads " + giga(output->bytes) + " GB"; break;
-    case Job::compress:
-      how = std::string(technique->technique) + " by " + (own && technique->own ? "libadvisor" : "its reference tool") +
-            ": " + std::string(technique->what);
-      if (technique->tokens > 0) how += " over " + std::to_string(std::llround(technique->tokens)) + " tokens";
-      how += "; " + giga(work->native_bytes) + " GB read, " + giga(output->bytes) + " GB written";
-      sources.emplace_back(technique->source);
-      if (technique->host_operations > 0) sources.emplace_back("benchmarks/bench_compress.cpp");
-  }
   Effort effort;
+  std::vector<std::string> sources;
+  if (technique != nullptr) {
+    sources.emplace_back(technique->source);
+    if (technique->host_operations > 0) sources.emplace_back("benchmarks/bench_compress.cpp");
+  }
   effort.hours = to_log_estimate(cost.log_hours, Basis::modelled, 0, std::move(sources));
   effort.peak_memory = cost.peak_memory, effort.disk = cost.disk;
-  effort.how = how + "; assumed: " + rates->assumed;
+  effort.how = words_of(job, *work, technique, output->bytes) + "; assumed: disk 0.2 to 5 GB/s";
+  if (job == Job::fetch) effort.how += ", network 20 MB/s to 1 GB/s";
+  if (job == Job::convert || (technique != nullptr && technique->host_operations > 0))
+    effort.how += is_cpu(machine.device) ? ", 5 GB/s of bandwidth per core" : ", 5 to 50 cores in the host";
+  if (technique != nullptr && !technique->own && !rates->assumed.empty()) effort.how += ", " + rates->assumed;
   return effort;
 }
 

@@ -41,7 +41,7 @@ struct JobRates {
   double disk = 0;     ///< reading and writing
   double network = 0;  ///< from a hub
   double peak_sd = 0, cores_sd = 0, disk_sd = 0, network_sd = 0;
-  std::string assumed{};  ///< what was assumed, in words
+  std::string assumed{};  ///< which peaks and bandwidths were derived from others, in words
 };
 /// One device works: of the tools named here none splits a job well. nullopt: neither bandwidth nor a peak is known.
 std::optional<JobRates> job_rates(const Hardware& machine);

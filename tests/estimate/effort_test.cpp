@@ -197,7 +197,7 @@ TEST(Effort, OtherJobsMoveBytes) {
   EXPECT_DOUBLE_EQ(fetch.peak_memory, 0);
   EXPECT_LE(fetch.hours.low * 3600, bytes / 1e9) << "10 Gbit/s is within the interval";
   EXPECT_GE(fetch.hours.high * 3600, bytes / 25e6) << "and so is 200 Mbit/s";
-  EXPECT_THAT(fetch.how, HasSubstr("from a hub"));
+  EXPECT_THAT(fetch.how, AllOf(HasSubstr("from a hub"), HasSubstr("network 20 MB/s")));
   const auto configure = ask(Job::configure);
   EXPECT_DOUBLE_EQ(configure.disk, 0);
   EXPECT_DOUBLE_EQ(configure.peak_memory, bytes);
