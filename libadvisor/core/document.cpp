@@ -1,6 +1,7 @@
 #include "core/document.h"
 
 #include <algorithm>
+#include <span>
 
 #include "core/error.h"
 #include "core/fields.h"
@@ -13,44 +14,50 @@ namespace {
   throw Error(code, prefix(where) + message);
 }
 
-bool is_section(const std::string& path) {
-  return std::any_of(fields().begin(), fields().end(), [&](const Field& field) {
-    return field.path.size() > path.size() && field.path.substr(0, path.size()) == path &&
-           field.path[path.size()] == '.';
-  });
-}
+/// Where names are looked up: the profile itself, or one task of a portfolio.
+struct Scope {
+  std::span<const Field> fields;
+  std::string prefix;  ///< "" or "tasks.0."
 
-bool is_field(const std::string& path) {
-  return std::any_of(fields().begin(), fields().end(), [&](const Field& field) { return field.path == path; });
-}
-
-/// Names that may stand at `path`'s place, for suggestions: the full paths and the names inside its section.
-std::vector<std::string> candidates(const std::string& section) {
-  std::vector<std::string> names;
-  for (const Field& field : fields()) {
-    const std::string path(field.path);
-    if (section.empty()) {
-      names.push_back(path.substr(0, path.find('.')));
-    } else if (path.substr(0, section.size() + 1) == section + ".") {
-      names.push_back(path.substr(section.size() + 1));
-    }
+  bool is_section(const std::string& path) const {
+    return std::any_of(fields.begin(), fields.end(),
+                       [&](const Field& field) { return field.path.starts_with(path + "."); });
   }
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  return names;
-}
+  bool is_field(const std::string& path) const {
+    return std::any_of(fields.begin(), fields.end(), [&](const Field& field) { return field.path == path; });
+  }
+  /// Sections that may be given by a plain word.
+  bool is_short(const std::string& path) const { return path == (prefix.empty() ? "hardware" : "task"); }
 
-void unknown(const std::string& section, const Document::Member& member) {
+  /// Names that may stand at `path`'s place, for suggestions: the names inside its section.
+  std::vector<std::string> candidates(const std::string& section) const {
+    std::vector<std::string> names;
+    for (const Field& field : fields) {
+      const std::string path(field.path);
+      if (section.empty()) {
+        names.push_back(path.substr(0, path.find('.')));
+      } else if (path.starts_with(section + ".")) {
+        names.push_back(path.substr(section.size() + 1));
+      }
+    }
+    if (section.empty() && prefix.empty()) names.emplace_back("tasks");
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
+  }
+};
+
+void unknown(const Scope& scope, const std::string& section, const Document::Member& member) {
   const std::string path = section.empty() ? member.key : section + "." + member.key;
-  std::string hint = did_you_mean(member.key, candidates(section));
+  std::string hint = did_you_mean(member.key, scope.candidates(section));
   if (hint.empty()) {
     // perhaps the right name in the wrong section
     std::vector<std::string> all;
-    for (const Field& field : fields()) all.emplace_back(field.path);
+    for (const Field& field : scope.fields) all.emplace_back(field.path);
     hint = did_you_mean(member.key, all);
   }
-  if (hint.empty()) hint = "; known here: " + join(candidates(section));
-  fail(ErrorCode::not_found, member.where, "unknown field \"" + path + "\"" + hint);
+  if (hint.empty()) hint = "; known here: " + join(scope.candidates(section));
+  fail(ErrorCode::not_found, member.where, "unknown field \"" + scope.prefix + path + "\"" + hint);
 }
 
 void assign(Profile& profile, const std::string& path, const Document::Member& member) {
@@ -77,30 +84,59 @@ void assign(Profile& profile, const std::string& path, const Document::Member& m
   }
 }
 
-void walk(Profile& profile, const std::string& section, const std::vector<Document::Member>& members) {
+void walk(Profile& profile, const Scope& scope, const std::string& section,
+          const std::vector<Document::Member>& members);
+
+/// A plain word is the type of a task.
+void walk_tasks(Profile& profile, const Document& value) {
+  if (value.kind == Document::Kind::null) return;
+  if (value.kind != Document::Kind::list) {
+    fail(ErrorCode::invalid_argument, value.where,
+         "tasks: takes a list, as in [{task: chat, share: 3}, {task: medical_qa, accuracy: {min: 0.8}}]");
+  }
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    const Document& item = value.items[i];
+    const Scope scope{task_fields(), "tasks." + std::to_string(i) + "."};
+    if (i == max_tasks) {
+      fail(ErrorCode::invalid_argument, item.where,
+           "tasks: a portfolio has at most " + std::to_string(max_tasks) + " tasks");
+    }
+    profile.tasks.emplace_back();
+    if (item.kind == Document::Kind::map) {
+      walk(profile, scope, "", item.members);
+    } else if (item.kind == Document::Kind::null) {
+      continue;
+    } else if (item.kind == Document::Kind::scalar) {
+      assign(profile, scope.prefix + "task", {"task", item.where, item});
+    } else {
+      fail(ErrorCode::invalid_argument, item.where,
+           scope.prefix.substr(0, scope.prefix.size() - 1) + ": takes a task type or a map of " +
+               join(scope.candidates("")));
+    }
+  }
+}
+
+void walk(Profile& profile, const Scope& scope, const std::string& section,
+          const std::vector<Document::Member>& members) {
   for (const Document::Member& member : members) {
     const std::string path = section.empty() ? member.key : section + "." + member.key;
     const bool inside = member.value.kind == Document::Kind::map;
-    if (path == "schema") {
+    if (path == "schema" && scope.prefix.empty()) {
       if (member.value.text != "advisor.profile/1") {
         fail(ErrorCode::unsupported, member.value.where, "schema: only \"advisor.profile/1\" can be read");
       }
-    } else if (inside && is_section(path)) {
-      walk(profile, path, member.value.members);
-    } else if (is_field(path) || (path == "hardware" && member.value.kind == Document::Kind::scalar)) {
-      assign(profile, path, member);
-    } else if (is_section(path)) {
+    } else if (path == "tasks" && scope.prefix.empty()) {
+      walk_tasks(profile, member.value);
+    } else if (inside && scope.is_section(path)) {
+      walk(profile, scope, path, member.value.members);
+    } else if (scope.is_field(path) || (scope.is_short(path) && member.value.kind == Document::Kind::scalar)) {
+      assign(profile, scope.prefix + path, member);
+    } else if (scope.is_section(path)) {
       if (member.value.kind == Document::Kind::null) continue;  // "slo:" with nothing below
       fail(ErrorCode::invalid_argument, member.value.where,
-           path + ": takes a map of " + join(candidates(path)) + ", not a single value");
-    } else if (path == "tasks") {
-      try {
-        find_field(path);
-      } catch (const Error& error) {
-        fail(error.code(), member.where, error.what());
-      }
+           scope.prefix + path + ": takes a map of " + join(scope.candidates(path)) + ", not a single value");
     } else {
-      unknown(section, member);
+      unknown(scope, section, member);
     }
   }
 }
@@ -122,7 +158,7 @@ Profile profile_from_document(const Document& document) {
     fail(ErrorCode::parse_error, document.where, "a profile is a map of fields, as in \"model: ...\"");
   }
   Profile profile;
-  walk(profile, "", document.members);
+  walk(profile, {fields(), ""}, "", document.members);
   return profile;
 }
 

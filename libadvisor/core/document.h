@@ -32,7 +32,7 @@ struct Document::Member {
 std::string prefix(const SourceLocation& where);
 
 /// Fills a profile through the field table. Throws invalid_argument or not_found with location and suggestions,
-/// unsupported for what a later version will read (`tasks`). Does not call validate().
+/// unsupported for another schema. Does not call validate().
 Profile profile_from_document(const Document& document);
 
 }  // namespace advisor

@@ -1,5 +1,6 @@
 // The rows of the field table. Bounds keep out slips of the keyboard (a negative memory, a probability of 90), not
 // ambition: they are far above anything that exists.
+#include <algorithm>
 #include <array>
 
 #include "core/fields.h"
@@ -311,10 +312,37 @@ const std::array table{
     Field{"priority", MEMBER(List, priority), D::none, "", 1, 0, priorities, "",
           "what is compared first, second, third"},
 };
+
+/// A row of a task of a portfolio: that of the same name, kept in the first task.
+Field of_task(std::string_view path, Field::Member member, std::string_view unset = "") {
+  Field field = *std::find_if(table.begin(), table.end(), [&](const Field& row) { return row.path == path; });
+  field.member = member;
+  if (!unset.empty()) field.unset = unset;
+  return field;
+}
+
+const std::array task_table{
+    of_task("task.type", MEMBER(Text, tasks.front().task.type)),
+    of_task("task.benchmark", MEMBER(Text, tasks.front().task.benchmark)),
+    of_task("task.critical", MEMBER(bool, tasks.front().task.critical)),
+    of_task("task.in_context", MEMBER(bool, tasks.front().task.in_context)),
+    of_task("accuracy.min", MEMBER(Number, tasks.front().accuracy.min), "the profile's accuracy.min"),
+    of_task("accuracy.retain", MEMBER(Number, tasks.front().accuracy.retain), "the profile's accuracy.retain"),
+    Field{"share",
+          MEMBER(double, tasks.front().share),
+          D::ratio,
+          "",
+          1e-6,
+          1e6,
+          {},
+          "",
+          "of all requests, relative to the shares of the other tasks"},
+};
 #undef MEMBER
 
 }  // namespace
 
 std::span<const Field> fields() { return table; }
+std::span<const Field> task_fields() { return task_table; }
 
 }  // namespace advisor

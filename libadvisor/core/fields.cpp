@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -157,8 +158,76 @@ void assign(const Field& field, Member&, const std::vector<std::string>& items) 
 /// "hardware: auto" is short for "hardware: {id: auto}".
 std::string_view resolve(std::string_view path) { return path == "hardware" ? "hardware.id" : path; }
 
+/// "tasks.1.accuracy.min": a field of one task of a portfolio.
+struct TaskPath {
+  std::size_t index = 0;
+  const Field* field = nullptr;
+  std::string path() const { return "tasks." + std::to_string(index) + "." + std::string(field->path); }
+};
+
+bool is_task_path(std::string_view path) { return path == "tasks" || path.starts_with("tasks."); }
+
+TaskPath task_path(std::string_view path) {
+  const std::string whole(path);
+  path.remove_prefix(std::min(path.size(), std::string_view("tasks.").size()));
+  TaskPath result;
+  const auto [end, error] = std::from_chars(path.data(), path.data() + path.size(), result.index);
+  const auto digits = static_cast<std::size_t>(end - path.data());
+  if (error != std::errc() || digits >= path.size() || path[digits] != '.') {
+    throw Error(ErrorCode::invalid_argument,
+                whole + ": `tasks` is a list; a field of one task is named by its place, as in tasks.0.accuracy.min");
+  }
+  if (result.index >= max_tasks) {
+    throw Error(ErrorCode::invalid_argument,
+                whole + ": a portfolio has at most " + std::to_string(max_tasks) + " tasks, counted from 0");
+  }
+  path.remove_prefix(digits + 1);
+  if (path == "task") path = "task.type";
+  std::vector<std::string> known;
+  for (const Field& field : task_fields()) {
+    if (field.path == path) result.field = &field;
+    known.emplace_back(field.path);
+  }
+  if (result.field == nullptr) {
+    const std::string hint = did_you_mean(path, known);
+    throw Error(ErrorCode::not_found,
+                "unknown field \"" + whole + "\"" + (hint.empty() ? "; known of a task: " + join(known) : hint));
+  }
+  return result;
+}
+
+/// A profile with that task only: where the rows of task_fields() look.
+Profile only_task(const Profile& profile, const TaskPath& at) {
+  const std::size_t count = profile.tasks.size();
+  if (at.index >= count) {
+    throw Error(ErrorCode::not_found, at.path() + ": the profile has " +
+                                          (count == 0 ? "no `tasks`" : std::to_string(count) + " tasks, from 0"));
+  }
+  Profile one;
+  one.tasks = {profile.tasks[at.index]};
+  return one;
+}
+
+template <class Input>
+void set_task(Profile& profile, const TaskPath& at, const Input& input) {
+  const std::string path = at.path();
+  const bool added = at.index == profile.tasks.size();
+  Profile one;
+  one.tasks = {TaskGoal{}};
+  if (!added) one = only_task(profile, at);
+  try {
+    std::visit([&](auto access) { assign(*at.field, access(one), input); }, at.field->member);
+  } catch (const Error& error) {  // names the row
+    throw Error(error.code(), path.substr(0, path.size() - at.field->path.size()) + error.what());
+  }
+  if (added) profile.tasks.emplace_back();
+  profile.tasks[at.index] = one.tasks.front();
+  profile.given.insert(path);
+}
+
 template <class Input>
 void set_any(Profile& profile, std::string_view path, const Input& input) {
+  if (is_task_path(path)) return set_task(profile, task_path(path), input);
   const Field& field = find_field(resolve(path));
   std::visit([&](auto access) { assign(field, access(profile), input); }, field.member);
   profile.given.insert(std::string(field.path));
@@ -210,10 +279,7 @@ const Field& find_field(std::string_view path) {
   for (const Field& field : fields()) {
     if (field.path == path) return field;
   }
-  if (path == "tasks" || path.substr(0, 6) == "tasks.") {
-    throw Error(ErrorCode::unsupported,
-                "tasks: a portfolio of several tasks is not supported yet; give one `task` per profile");
-  }
+  if (is_task_path(path)) return *task_path(path).field;
   throw Error(ErrorCode::not_found, "unknown field \"" + std::string(path) + "\"" + did_you_mean(path, all_paths()));
 }
 
@@ -223,65 +289,66 @@ void set_field(Profile& profile, std::string_view path, const std::vector<std::s
   set_any(profile, path, items);
 }
 
-std::string get_field(const Profile& profile, std::string_view path) {
-  const Field& field = find_field(resolve(path));
+namespace {
+
+/// `read(field, value)` of what stands at `path`.
+template <class Read>
+auto read_any(const Profile& profile, std::string_view path, const Read& read) {
+  const auto visit = [&](const Field& field, Profile& holder) {
+    return std::visit([&](auto access) { return read(field, access(holder)); }, field.member);
+  };
+  if (is_task_path(path)) {
+    const TaskPath at = task_path(path);
+    Profile one = only_task(profile, at);
+    return visit(*at.field, one);
+  }
   // the accessors give mutable references for the setters; here they are only read
-  auto& readable = const_cast<Profile&>(profile);
-  return std::visit([&](auto access) { return text_of(field, access(readable)); }, field.member);
+  return visit(find_field(resolve(path)), const_cast<Profile&>(profile));
+}
+
+}  // namespace
+
+std::string get_field(const Profile& profile, std::string_view path) {
+  return read_any(profile, path, [](const Field& field, const auto& value) { return text_of(field, value); });
 }
 
 std::optional<double> get_number(const Profile& profile, std::string_view path) {
-  const Field& field = find_field(resolve(path));
-  auto& readable = const_cast<Profile&>(profile);
-  return std::visit(
-      [&](auto access) -> std::optional<double> {
-        auto& value = access(readable);
-        using Member = std::remove_reference_t<decltype(value)>;
-        if constexpr (std::is_same_v<Member, std::optional<double>>) {
-          return value;
-        } else if constexpr (std::is_arithmetic_v<Member>) {
-          return static_cast<double>(value);
-        } else {
-          return std::nullopt;
-        }
-      },
-      field.member);
+  return read_any(profile, path, [](const Field&, const auto& value) -> std::optional<double> {
+    using Member = std::remove_cvref_t<decltype(value)>;
+    if constexpr (std::is_same_v<Member, std::optional<double>>) {
+      return value;
+    } else if constexpr (std::is_arithmetic_v<Member>) {
+      return static_cast<double>(value);
+    } else {
+      return std::nullopt;
+    }
+  });
 }
-
 std::map<std::string, std::string> applied_defaults(const Profile& profile) {
-  const Profile defaults;
   std::map<std::string, std::string> applied;
-  for (const Field& field : fields()) {
-    const std::string path(field.path);
-    if (profile.given.count(path) > 0) continue;
-    const std::string value = get_field(profile, path);
-    if (value != get_field(defaults, path)) continue;  // set by code rather than by a user
+  const auto add = [&](const Field& field, const std::string& path, const std::string& value,
+                       const std::string& untouched) {
+    if (profile.given.contains(path) || value != untouched) return;  // set by a user, or by code
     if (!is_empty(value)) {
       applied[path] = value;
     } else if (!field.unset.empty()) {
       applied[path] = field.unset;
     }
+  };
+  const Profile defaults;
+  for (const Field& field : fields()) {
+    if (!profile.tasks.empty() && field.path.starts_with("task.")) continue;  // each of `tasks` has its own
+    add(field, std::string(field.path), get_field(profile, field.path), get_field(defaults, field.path));
+  }
+  Profile one;
+  one.tasks = {TaskGoal{}};
+  for (std::size_t i = 0; i < profile.tasks.size(); ++i) {
+    for (const Field& field : task_fields()) {
+      const TaskPath at{i, &field};
+      add(field, at.path(), get_field(profile, at.path()), get_field(one, TaskPath{0, &field}.path()));
+    }
   }
   return applied;
-}
-
-void validate(const Profile& profile) {
-  const auto refuse_profile = [](const std::string& why) { throw Error(ErrorCode::invalid_argument, why); };
-  if (profile.model.empty()) refuse_profile("model: missing; name a catalog id or a checkpoint folder");
-  if (profile.hardware.id.empty() && !profile.hardware.memory) {
-    refuse_profile("hardware: missing; give a catalog id, `auto`, or at least {memory: 24 GiB, bandwidth: 936 GB/s}");
-  }
-  if (profile.task.type.empty() && profile.task.benchmark.empty()) {
-    refuse_profile("task: missing; give task.type (chat, closed_book_qa, ...) or task.benchmark (mmlu, ...)");
-  }
-  if (profile.accuracy.min && profile.accuracy.retain) {
-    refuse_profile("accuracy: give either accuracy.min (absolute) or accuracy.retain (relative), not both");
-  }
-  const std::int64_t tokens = profile.workload.input_tokens + profile.workload.output_tokens;
-  if (tokens > profile.workload.context) {
-    refuse_profile("workload.context: " + std::to_string(profile.workload.context) +
-                   " is less than workload.input_tokens + workload.output_tokens = " + std::to_string(tokens));
-  }
 }
 
 }  // namespace advisor

@@ -40,11 +40,17 @@ struct Field {
 
 /// All fields, in the order of the manual.
 std::span<const Field> fields();
-/// Throws not_found with suggestions; unsupported for `tasks`.
+/// What each task of a portfolio sets, as "share" for "tasks.0.share"; `member` reaches into the first task of a
+/// profile. Bounds and words are those of the field of the same name.
+std::span<const Field> task_fields();
+inline constexpr std::size_t max_tasks = 64;  ///< of a portfolio
+
+/// The row of a field; of "tasks.<n>.<field>" the row of task_fields(). Throws not_found with suggestions.
 const Field& find_field(std::string_view path);
 
 /// Text as in YAML: "true", "8192", "24 GiB", "[text, image]" or "text, image". "" or "null" unsets an optional
-/// number. Errors name field, value and bound. "hardware" stands for "hardware.id".
+/// number. Errors name field, value and bound. "hardware" stands for "hardware.id", "tasks.0.task" for
+/// "tasks.0.task.type". Setting a field of the task after the last adds one.
 void set_field(Profile& profile, std::string_view path, std::string_view text);
 /// A number in the field's unit; 0 and 1 for booleans.
 void set_field(Profile& profile, std::string_view path, double number);

@@ -1,6 +1,7 @@
 #include "core/json.h"
 
 #include <optional>
+#include <span>
 
 #include "core/error.h"
 #include "core/fields.h"
@@ -32,26 +33,26 @@ Json named_json(const NamedEstimate& named) {
   return json;
 }
 
-Json profile_json(const Profile& profile) {
+Json value_json(const Field& field, const std::string& text) {
+  if (field.kind() == FieldKind::text) return text;
+  if (field.kind() != FieldKind::list) return text.empty() ? Json(nullptr) : number_or_text(text);
+  Json value = Json::array();
+  std::size_t begin = 1;  // "[a, b]"
+  while (begin + 1 < text.size()) {
+    const std::size_t end = std::min(text.find(", ", begin), text.size() - 1);
+    value.push_back(text.substr(begin, end - begin));
+    begin = end + 2;
+  }
+  return value;
+}
+
+/// What somebody set of `rows`, whose paths begin with `prefix` in the profile.
+Json given_json(const Profile& profile, std::span<const Field> rows, const std::string& prefix) {
   Json root = Json::object();
-  for (const Field& field : fields()) {
+  for (const Field& field : rows) {
     const std::string path(field.path);
-    if (profile.given.count(path) == 0) continue;
-    const std::string text = get_field(profile, path);
-    Json value;
-    if (field.kind() == FieldKind::list) {
-      value = Json::array();
-      std::size_t begin = 1;  // "[a, b]"
-      while (begin + 1 < text.size()) {
-        const std::size_t end = std::min(text.find(", ", begin), text.size() - 1);
-        value.push_back(text.substr(begin, end - begin));
-        begin = end + 2;
-      }
-    } else if (field.kind() == FieldKind::text) {
-      value = text;
-    } else {
-      value = text.empty() ? Json(nullptr) : number_or_text(text);
-    }
+    if (!profile.given.contains(prefix + path)) continue;
+    Json value = value_json(field, get_field(profile, prefix + path));
     const std::size_t dot = path.find('.');
     if (dot == std::string::npos) {
       root[path] = std::move(value);
@@ -59,6 +60,13 @@ Json profile_json(const Profile& profile) {
       root[path.substr(0, dot)][path.substr(dot + 1)] = std::move(value);
     }
   }
+  return root;
+}
+
+Json profile_json(const Profile& profile) {
+  Json root = given_json(profile, fields(), "");
+  for (std::size_t i = 0; i < profile.tasks.size(); ++i)
+    root["tasks"].push_back(given_json(profile, task_fields(), "tasks." + std::to_string(i) + "."));
   return root;
 }
 

@@ -184,8 +184,65 @@ TEST(FieldsRefuse, UnknownFieldWithSuggestion) {
   EXPECT_THAT(refusal(ErrorCode::not_found, [] { find_field(""); }), HasSubstr("unknown field"));
 }
 
-TEST(FieldsRefuse, TasksAreNotSupportedYet) {
-  EXPECT_THAT(refusal(ErrorCode::unsupported, [] { find_field("tasks"); }), HasSubstr("not supported yet"));
+TEST(TaskFields, ReadBackForEveryFieldOfEachTask) {
+  Profile profile;
+  set_field(profile, "tasks.0.task", "chat");
+  set_field(profile, "tasks.1.task.type", "legal");
+  for (const Field& field : task_fields()) {
+    for (const int task : {0, 1}) {
+      const std::string path = "tasks." + std::to_string(task) + "." + std::string(field.path);
+      for (const std::string& text : samples(field)) {
+        if (field.path == "share" && text == "0") continue;
+        set_field(profile, path, text);
+        const std::string written = get_field(profile, path);
+        Profile again = profile;
+        set_field(again, path, written);
+        EXPECT_EQ(get_field(again, path), written) << path << " = " << text;
+        EXPECT_TRUE(again.given.contains(path));
+        EXPECT_EQ(get_number(again, path), get_number(profile, path));
+      }
+    }
+  }
+  EXPECT_EQ(profile.tasks.size(), 2u);
+  EXPECT_TRUE(profile.task.type.empty()) << "the profile's own task is another field";
+}
+
+TEST(TaskFields, ShareBoundsAndWordsWithTheFieldOfTheSameName) {
+  for (const Field& field : task_fields()) {
+    EXPECT_EQ(&find_field("tasks.7." + std::string(field.path)), &field);
+    if (field.path == "share") continue;
+    const Field& same = find_field(field.path);
+    EXPECT_EQ(field.min, same.min) << field.path;
+    EXPECT_EQ(field.max, same.max) << field.path;
+    EXPECT_EQ(field.values.size(), same.values.size()) << field.path;
+    EXPECT_EQ(field.kind(), same.kind()) << field.path;
+  }
+}
+
+TEST(TaskFields, RefuseAndThenLeaveTheProfileAsItWas) {
+  Profile profile;
+  set_field(profile, "tasks.0.task", "chat");
+  const auto bad = [&](ErrorCode code, const std::string& path, const std::string& text) {
+    const auto message = refusal(code, [&] { set_field(profile, path, text); });
+    EXPECT_EQ(profile.tasks.size(), 1u);
+    EXPECT_EQ(profile.given.size(), 1u);
+    EXPECT_EQ(get_field(profile, "tasks.0.share"), "1");
+    return message;
+  };
+  EXPECT_THAT(bad(ErrorCode::invalid_argument, "tasks.1.accuracy.min", "80"),
+              AllOf(testing::StartsWith("tasks.1.accuracy.min: "), HasSubstr("above the largest")));
+  EXPECT_THAT(bad(ErrorCode::invalid_argument, "tasks.0.share", "0"), HasSubstr("tasks.0.share"));
+  EXPECT_THAT(bad(ErrorCode::invalid_argument, "tasks.0.task", "chatt"), HasSubstr("\"chat\""));
+  EXPECT_THAT(bad(ErrorCode::not_found, "tasks.0.accuracy.mim", "0.8"),
+              AllOf(HasSubstr("tasks.0.accuracy.mim"), HasSubstr("\"accuracy.min\"")));
+  EXPECT_THAT(bad(ErrorCode::not_found, "tasks.0.zzz", "1"), HasSubstr("known of a task: task.type"));
+  EXPECT_THAT(bad(ErrorCode::not_found, "tasks.2.share", "1"), HasSubstr("has 1 tasks"));
+  EXPECT_THAT(bad(ErrorCode::invalid_argument, "tasks.64.share", "1"), HasSubstr("at most 64"));
+  for (const char* path : {"tasks", "tasks.", "tasks.share", "tasks.-1.share", "tasks.0", "tasks.0x.share",
+                           "tasks.99999999999999999999999.share"})
+    EXPECT_THAT(bad(ErrorCode::invalid_argument, path, "1"), HasSubstr("tasks.0.accuracy.min")) << path;
+  EXPECT_THAT(refusal(ErrorCode::not_found, [&] { get_field(profile, "tasks.3.share"); }), HasSubstr("has 1 tasks"));
+  EXPECT_THAT(refusal(ErrorCode::not_found, [] { get_field(Profile(), "tasks.0.share"); }), HasSubstr("no `tasks`"));
 }
 
 TEST(Defaults, ListsWhatNobodySet) {
@@ -201,6 +258,48 @@ TEST(Defaults, ListsWhatNobodySet) {
   EXPECT_EQ(defaults.at("slo.ttft"), "no limit");
   EXPECT_EQ(defaults.at("licence"), "any, unknown ones too");
   EXPECT_EQ(defaults.count("hardware.memory"), 0u);
+}
+
+TEST(Defaults, OfEachTaskInsteadOfTheOneTask) {
+  Profile profile;
+  set_field(profile, "tasks.0.task", "chat");
+  set_field(profile, "tasks.1.task.benchmark", "medqa");
+  set_field(profile, "tasks.1.accuracy.min", "0.8");
+  const auto defaults = applied_defaults(profile);
+  EXPECT_EQ(defaults.at("tasks.0.share"), "1");
+  EXPECT_EQ(defaults.at("tasks.0.task.critical"), "false");
+  EXPECT_EQ(defaults.at("tasks.0.accuracy.min"), "the profile's accuracy.min");
+  EXPECT_FALSE(defaults.contains("tasks.1.accuracy.min"));
+  EXPECT_FALSE(defaults.contains("tasks.0.task.type"));
+  EXPECT_FALSE(defaults.contains("task.critical"));
+  EXPECT_FALSE(defaults.contains("task.benchmark"));
+  for (const auto& [path, value] : applied_defaults(Profile())) EXPECT_FALSE(path.starts_with("tasks")) << value;
+}
+
+TEST(Validate, Portfolio) {
+  Profile profile;
+  profile.model = "m", profile.hardware.memory = 24e9;
+  const auto why = [&] { return refusal(ErrorCode::invalid_argument, [&] { validate(profile); }); };
+  set_field(profile, "tasks.0.task", "chat");
+  EXPECT_THAT(why(), HasSubstr("at least two tasks"));
+  profile.tasks.resize(2);
+  EXPECT_THAT(why(), HasSubstr("tasks.1.task: missing"));
+  set_field(profile, "tasks.1.task.benchmark", "medqa");
+  validate(profile);
+  profile.tasks[1].share = -1;
+  EXPECT_THAT(why(), AllOf(HasSubstr("tasks.1.share"), HasSubstr("not positive")));
+  profile.tasks[1].share = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THAT(why(), HasSubstr("tasks.1.share"));
+  profile.tasks[1].share = 3;
+  profile.tasks[0].accuracy.min = 0.5, profile.tasks[0].accuracy.retain = 0.9;
+  EXPECT_THAT(why(), AllOf(HasSubstr("tasks.0.accuracy"), HasSubstr("not both")));
+  profile.tasks[0].accuracy.min.reset();
+  profile.task.type = "chat";
+  EXPECT_THAT(why(), HasSubstr("either one `task` or several `tasks`"));
+  profile.task.type.clear();
+  validate(profile);
+  profile.tasks.resize(max_tasks + 1, profile.tasks[1]);
+  EXPECT_THAT(why(), HasSubstr("are the most"));
 }
 
 TEST(Validate, AsksForModelHardwareAndTask) {

@@ -183,6 +183,26 @@ TEST(ProfileJson, RoundTrip) {
   EXPECT_EQ(profile_to_json(again, -1), text);
 }
 
+TEST(ProfileJson, TasksRoundTrip) {
+  const std::string text =
+      R"({"model":"m","tasks":[{"task":{"type":"chat"}},{},)"
+      R"({"task":{"benchmark":"medqa","critical":true,"in_context":true},"accuracy":{"min":0.8},"share":0.25},)"
+      R"({"accuracy":{"retain":0.95}}]})";
+  const Profile profile = profile_from_json(text);
+  ASSERT_EQ(profile.tasks.size(), 4u);
+  EXPECT_EQ(profile.tasks[2].task.benchmark, "medqa");
+  EXPECT_TRUE(profile.tasks[2].task.critical && profile.tasks[2].task.in_context);
+  EXPECT_EQ(profile.tasks[2].accuracy.min, 0.8);
+  EXPECT_EQ(profile.tasks[2].share, 0.25);
+  EXPECT_EQ(profile.tasks[3].accuracy.retain, 0.95);
+  EXPECT_EQ(profile.tasks[1].share, 1);
+  EXPECT_EQ(profile_to_json(profile, -1), text);
+  const Profile plain = profile_from_json(R"({"model":"m","tasks":["chat",{"task":"legal"},null]})");
+  EXPECT_EQ(profile_to_json(plain, -1),
+            R"({"model":"m","tasks":[{"task":{"type":"chat"}},{"task":{"type":"legal"}},{}]})");
+  EXPECT_TRUE(profile_from_json(R"({"tasks":null})").tasks.empty());
+}
+
 TEST(ProfileJson, ReadsNestedNumbersAndShortHardware) {
   const Profile profile = profile_from_json(
       R"({"schema": "advisor.profile/1", "model": "m", "hardware": "auto", "task": {"type": "chat"}, "slo": {"ttft": 0.4},
@@ -212,7 +232,21 @@ TEST(ProfileJsonRefuses, WhatTheFieldTableRefuses) {
   EXPECT_THAT(refusal(ErrorCode::invalid_argument, R"({"workload": 3})"), HasSubstr("takes a map"));
   EXPECT_THAT(refusal(ErrorCode::invalid_argument, R"({"model": {"id": "x"}})"), HasSubstr("not a map"));
   EXPECT_THAT(refusal(ErrorCode::invalid_argument, R"({"licence": [["a"]]})"), HasSubstr("must be words"));
-  EXPECT_THAT(refusal(ErrorCode::unsupported, R"({"tasks": []})"), HasSubstr("not supported yet"));
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, R"({"tasks": {"task": "chat"}})"), HasSubstr("takes a list"));
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, R"({"tasks": [["chat"]]})"),
+              HasSubstr("tasks.0: takes a task type"));
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, R"({"tasks": ["chat", "chatt"]})"),
+              AllOf(HasSubstr("tasks.1.task.type"), HasSubstr("\"chat\"")));
+  EXPECT_THAT(refusal(ErrorCode::not_found, R"({"tasks": [{"task": "chat", "shar": 2}]})"),
+              AllOf(HasSubstr("tasks.0.shar"), HasSubstr("\"share\"")));
+  EXPECT_THAT(refusal(ErrorCode::not_found, R"({"tasks": [{"accuracy": {"mn": 2}}]})"),
+              AllOf(HasSubstr("tasks.0.accuracy.mn"), HasSubstr("\"min\"")));
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, R"({"tasks": [{"accuracy": 2}]})"), HasSubstr("takes a map of min"));
+  EXPECT_THAT(refusal(ErrorCode::not_found, R"({"tasks": [{"task": "chat", "schema": "advisor.profile/1"}]})"),
+              HasSubstr("tasks.0.schema"));
+  std::string many = "\"chat\"";
+  for (std::size_t i = 0; i < max_tasks; ++i) many += ", \"chat\"";
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, "{\"tasks\": [" + many + "]}"), HasSubstr("at most 64"));
   EXPECT_THAT(refusal(ErrorCode::unsupported, R"({"schema": "advisor.profile/2"})"), HasSubstr("schema"));
 }
 
