@@ -96,6 +96,15 @@ void check_keys(const RuleSource& rule) {
   if (!rule.code.empty()) require_one_of(rule, "code", rule.code, codes);
 }
 
+FactLayerId layer_of(const Expression& expression, const Vocabulary& names) {
+  const auto deepest = static_cast<FactLayerId>(expression.layer());
+  if (deepest != FactLayerId::treatment) return deepest;
+  const bool reads_model = std::any_of(expression.slots().begin(), expression.slots().end(), [&](int slot) {
+    return names.at(slot).layer == static_cast<int>(FactLayerId::model);
+  });
+  return reads_model ? FactLayerId::candidate : deepest;
+}
+
 void check_unique(const std::vector<const RuleSource*>& rules) {
   std::map<std::string, const RuleSource*> ids, writers;
   const auto written = [](const SourceLocation& where) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/rule.h"
+#include "rules/facts.h"
 
 namespace advisor {
 
@@ -19,6 +20,10 @@ inline constexpr std::array<std::string_view, 3> rule_scopes{"variant", "step", 
 
 /// Keys that must or must not be there by kind, words from closed sets.
 void check_keys(const RuleSource& rule);
+
+/// From when on an expression can be decided: the deepest layer that it reads. A model and a treatment are looked at
+/// apart from each other, so what reads both is decided where they come together, with the candidate.
+FactLayerId layer_of(const Expression& expression, const Vocabulary& names);
 
 /// No id twice, no fact with two writers.
 void check_unique(const std::vector<const RuleSource*>& rules);

@@ -44,7 +44,8 @@ RuleSet RuleSet::compile(std::span<const RuleSource> sources) {
     Expression value = Expression::compile(rule->value, set.vocabulary_, rule->place("value"));
     check_scope(*rule, "value", value, set.vocabulary_);
     used.insert(value.reads().begin(), value.reads().end());
-    set.vocabulary_.add({rule->fact, value.type(), "derived by rule " + rule->id, value.layer(),
+    set.vocabulary_.add({rule->fact, value.type(), "derived by rule " + rule->id,
+                         static_cast<int>(layer_of(value, set.vocabulary_)),
                          std::make_shared<const Expression>(value)});
     set.derives_.push_back({*rule, std::move(value)});
   }
@@ -107,7 +108,8 @@ void RuleSet::sort_forbids() {
     if (source.kind != "forbid") continue;
     const auto scope = static_cast<std::size_t>(std::find(rule_scopes.begin(), rule_scopes.end(), source.applies_to) -
                                                 rule_scopes.begin());
-    forbids_[scope][static_cast<std::size_t>(judges_[i].when.layer())].push_back(i);
+    const FactLayerId layer = layer_of(judges_[i].when, vocabulary_);
+    forbids_[scope][static_cast<std::size_t>(layer)].push_back(i);
   }
   for (auto& layers : forbids_) {
     for (std::vector<std::size_t>& order : layers) {

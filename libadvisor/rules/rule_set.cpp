@@ -69,7 +69,7 @@ std::vector<std::string> RuleSet::ids() const {
 
 RuleInfo RuleSet::describe(const RuleSource& source, const Expression& expression) const {
   const auto layer_name = [](int layer) { return std::string(name(static_cast<FactLayerId>(layer))); };
-  RuleInfo info{source, layer_name(expression.layer()), {}};
+  RuleInfo info{source, std::string(name(layer_of(expression, vocabulary_))), {}};
   for (const std::string& path : expression.reads()) {
     const Symbol& symbol = *vocabulary_.find(path);
     const auto writer = std::find_if(derives_.begin(), derives_.end(),

@@ -55,8 +55,10 @@ class RuleSet {
   /// Judges with the rules of one scope (variant, step or profile), or with all.
   Findings apply(const Values& facts, std::string_view applies_to = "") const;
 
-  /// The first forbid that fires among the rules whose deepest facts are of `layer`, by code_order() and then by id;
-  /// nullptr: none. Layers above `layer` must be there, those below are not looked at. Allocates nothing.
+  /// The first forbid that fires among the rules of `layer`, by code_order() and then by id; nullptr: none. A rule is
+  /// of the deepest layer that it reads; one that reads model and treatment is of the candidate, so that a model need
+  /// be asked without a treatment, and a treatment without a model, only once. Layers above `layer` must be there (of
+  /// model and treatment the other one need not), those below are not looked at. Allocates nothing.
   const RuleSource* forbidden(const Values& facts, FactLayerId layer, std::string_view applies_to = "variant") const;
 
   std::size_t size() const { return derives_.size() + judges_.size(); }

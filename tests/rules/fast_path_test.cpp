@@ -141,6 +141,22 @@ TEST(FastPath, AgreesWithTheWords) {
   EXPECT_GT(fired, 1000);
 }
 
+/// A decision asks models without a treatment and treatments without a model.
+TEST(FastPath, ModelsAndTreatmentsAreAskedApart) {
+  Random random(9);
+  for (int set = 0; set < 30; ++set) {
+    const RuleSet rules = RuleSet::compile(random_rules(random));
+    FactSheet sheet = random_facts(random);
+    const RuleSource* of_model = rules.forbidden(sheet, FactLayerId::model);
+    const RuleSource* of_treatment = rules.forbidden(sheet, FactLayerId::treatment);
+    FactSheet no_model = sheet, no_treatment = sheet;
+    no_model.layer(FactLayerId::model).clear();
+    no_treatment.layer(FactLayerId::treatment).clear();
+    EXPECT_EQ(rules.forbidden(no_treatment, FactLayerId::model), of_model);
+    EXPECT_EQ(rules.forbidden(no_model, FactLayerId::treatment), of_treatment);
+  }
+}
+
 TEST(FastPath, DoesNotLookAtDeeperLayers) {
   Random random(4);
   for (int set = 0; set < 20; ++set) {
