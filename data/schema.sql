@@ -40,6 +40,7 @@ CREATE TABLE tasks (
   chance REAL CONSTRAINT "chance is a fraction of 1" CHECK (chance > 0 AND chance < 1),
   knowledge_intensive TEXT NOT NULL CONSTRAINT "knowledge_intensive is yes or no" CHECK (knowledge_intensive IN ('yes', 'no')),
   benchmark TEXT,
+  questions INTEGER CONSTRAINT "questions is a count" CHECK (questions > 0),
   line INTEGER NOT NULL,
   CONSTRAINT "a type and only a type names its default benchmark" CHECK ((kind = 'type') = (benchmark IS NOT NULL)),
   CONSTRAINT "a type has no chance level" CHECK (kind <> 'type' OR chance IS NULL)

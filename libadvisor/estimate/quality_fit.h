@@ -21,11 +21,11 @@
 // where a task has no single chance level; else 0, as recovery is above chance already.
 //
 // Every coefficient is a random effect: normal around quality_levels.h's prior. Residuals are Student t with
-// `residual_df` and scale s^2 = rounding^2 + (noise(task) / (baseline - chance))^2 + (scatter * d value / d eta)^2:
-// tasks with few questions are noisy everywhere, and damage scatters in proportion to itself. The fit is Gauss-Newton
+// `residual_df` and scale s^2 = rounding^2 + (noise(task, D) / (baseline - chance))^2 + (scatter * d value / d eta)^2,
+// where noise(task, D) is that of quality_noise.h, and damage scatters in proportion to itself. The fit is Gauss-Newton
 // on the observed scale with weights of the t distribution (Lange, Little and Taylor, JASA 84, 1989), so a row at 100 %
-// says "little damage" without pretending to know how little. noise(task) is estimated with it, shrunk to its family
-// and that to all tasks. Standard deviations of the coefficients are those of the posterior at the solution.
+// says "little damage" without pretending to know how little. The noise is estimated with it, by task, shrunk to its
+// family and that to all tasks. Standard deviations of the coefficients are those of the posterior at the solution.
 #pragma once
 
 #include <string>
@@ -46,9 +46,10 @@ inline constexpr double perplexity_noise = 0.005;
 /// Terms of fit "quality": each term of quality_levels.h by its levels (the sd of a level of family, lineage, model,
 /// task or technique is that of its difference from the average row); "treatment_at", the sum of all terms of a
 /// treatment for the average model and task, with the sd of that sum, by recipe, and by bits or pattern for the average
-/// technique; "noise" by task and family (points as fractions of 1); "headroom_of" by task and family (mean, for
-/// questions that state no baseline); "prior" by term (mean and sd); "measured" by measure (number of rows);
-/// "calibration" by family, a factor on the widths of intervals. The user's own rows are not in it.
+/// technique; "noise" by task, family and "all" (where the damage is 1, as fractions of 1); "headroom_of" by task and
+/// family (mean, for questions that state no baseline); "prior" by term (mean and sd); "measured" by measure (number of
+/// rows); "calibration" by family and "all", a factor on the widths of intervals (quality_calibration.h). The user's
+/// own rows are not in it.
 std::vector<FittedTerm> fit_quality(const Knowledge& knowledge);
 
 }  // namespace advisor

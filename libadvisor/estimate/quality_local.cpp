@@ -34,8 +34,8 @@ Residual residual_of(const QualityModel& fit, const LocalRow& row) {
     slope = difference / change;
   }
   if (!std::isfinite(change) || slope == 0) change = 0, slope = 1e-9;
-  return {std::clamp(change, -largest_residual, largest_residual), y.noise * y.noise / (slope * slope) + row_variance,
-          &row};
+  return {std::clamp(change, -largest_residual, largest_residual),
+          QualityModel::noise_variance(y, eta) / (slope * slope) + row_variance, &row};
 }
 
 /// `use` picks the rows; `extra_variance` is what they vary by beside their own noise.

@@ -7,6 +7,7 @@
 
 #include "estimate/quality_fit.h"
 #include "estimate/quality_link.h"
+#include "estimate/quality_noise.h"
 
 namespace advisor {
 
@@ -17,11 +18,8 @@ double variance_of(const std::string& term) {
   return prior.sd * prior.sd;
 }
 
-/// Gauss-Hermite rule of five points for a standard normal variable (Abramowitz and Stegun, table 25.10, rescaled).
-struct Node {
-  double x, weight;
-};
-constexpr Node inner{1.3556261799742658, 0.2220759220056126}, outer{2.8569700138728056, 0.0112574113277207};
+/// Student t with three degrees of freedom: 80 % and 90 % of it lie within so many scales.
+constexpr double within_80 = 1.6377, within_90 = 2.3534;
 
 /// Tails of a new source's rows, heavier still where a single source stands behind a technique: nobody knows how far
 /// another one lies. Those of the fit's residuals, 2.5, and what covers half, 80 and 90 % of sources left out.
@@ -31,7 +29,7 @@ double freedom(std::int64_t sources) { return sources > 1 ? 3 : residual_df; }
 
 QualityModel::QualityModel(std::vector<FittedTerm> terms) : terms_(std::move(terms)) {
   for (const auto& term : terms_) index_[{term.term, term.level}] = &term;
-  source_variance_ = new_source_sd * new_source_sd;
+  source_variance_ = variance_of("source") + variance_of("source_technique");
 }
 
 const FittedTerm* QualityModel::find(const std::string& term, const std::string& level) const {
@@ -120,12 +118,9 @@ double QualityModel::typical_headroom(const Yardstick& y) const {
 }
 
 double QualityModel::noise_of(const Yardstick& y) const {
-  for (const auto& level : {"task " + y.task, "family " + y.family})
+  for (const auto& level : {"task " + y.task, "family " + y.family, std::string("all")})
     if (const auto* term = find("noise", level)) return term->value;
-  double largest = 0.01;  // nothing is known of the family: as noisy as any
-  for (const auto& term : terms_)
-    if (term.term == "noise" && term.level.starts_with("family")) largest = std::max(largest, term.value);
-  return largest;
+  return 0;
 }
 
 bool QualityModel::is_perplexity(const Yardstick& y) const {
@@ -139,7 +134,6 @@ PreparedTask QualityModel::task(const Yardstick& y, double baseline, bool perple
   if (perplexity) {
     const TermSum same = sum({{"task", "perplexity of " + y.task}});
     result.sum[0] = result.sum[1] = same;
-    result.noise = perplexity_noise;
     result.known = find("measured", "perplexity") && find("measured", "perplexity")->rows > 0;
     return result;
   }
@@ -148,8 +142,12 @@ PreparedTask QualityModel::task(const Yardstick& y, double baseline, bool perple
   const double head = 0.5 * std::exp(above);
   if (guess_is_fitted(y))
     result.guessed = sum({{"guess_family", y.family}, {"guess_task", y.task}}).mean / (head + y.chance);
-  result.noise = std::hypot(rounding, noise_of(y) / head);
-  if (const auto* factor = find("calibration", y.family)) result.calibration = factor->value;
+  result.noise = noise_of(y) * answers_in_doubt(head + y.chance) / head;
+  for (const auto& level : {y.family, std::string("all")})
+    if (const auto* factor = find("calibration", level)) {
+      result.calibration = factor->value;
+      break;
+    }
   if (y.task.empty() || !find("task", y.task))  // which task of the family is not known
     for (auto& part : result.sum)
       part.variance += y.task.empty() ? variance_of("task") + variance_of("task_pruned") : 0;
@@ -168,20 +166,24 @@ TermSum QualityModel::log_damage(const PreparedModel& m, const PreparedTreatment
   return eta;
 }
 
+double QualityModel::noise_variance(const PreparedTask& y, double log_damage, double variance) {
+  if (y.perplexity) return perplexity_noise * perplexity_noise;
+  return rounding * rounding + y.noise * y.noise * mean_squared_noise_share(log_damage, variance);
+}
+
 Distribution QualityModel::outcome(const TermSum& eta, const PreparedTask& y, std::int64_t sources, bool as_log) const {
   const double spread = std::sqrt(eta.variance + source_variance_ + row_variance);
   const double middle = std::exp(std::clamp(eta.mean, least_log_damage, greatest_log_damage));
   const double share = std::clamp(y.guessed, 0.0, 0.95);
   const auto value = [&](double damage) { return as_log ? damage : share + (1 - share) * std::exp(-damage); };
   const double centre = value(middle);
-  double variance = y.noise * y.noise;
-  for (const auto& node : {inner, outer}) {
-    const double factor = std::exp(spread * node.x);
-    for (const double damage : {middle * factor, middle / factor}) {
-      const double difference = value(damage) - centre;
-      variance += node.weight * difference * difference;
-    }
-  }
+  // The value is far from symmetric in eta: where little is lost an error one way costs e times what it gains the
+  // other. Each side reaches as far as one of ten errors goes. Where one side is short the other is 90 % of the whole
+  // then, and where both are alike the hypotenuse is, as within_90 is nearly sqrt(2) within_80.
+  const double reach = std::exp(within_80 * spread);
+  const double less = value(middle / reach) - centre, more = value(middle * reach) - centre;
+  const double by_eta = std::hypot(less, more) / within_90;
+  const double variance = by_eta * by_eta + noise_variance(y, eta.mean, spread * spread);
   return {centre, y.calibration * std::sqrt(variance), freedom(sources)};
 }
 

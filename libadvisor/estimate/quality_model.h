@@ -23,11 +23,6 @@ inline constexpr double cell_variance = scatter * scatter / 2, row_variance = sc
 /// as large as that of a task's response to pruning or quantization.
 inline constexpr double model_treatment_variance = 0.2 * 0.2;
 
-/// How far a source that the fit has not seen lies from it, sd of eta. Larger than the priors of source and
-/// source_technique, with which means are predicted best: the value with which intervals of sources left out cover what
-/// they say.
-inline constexpr double new_source_sd = 0.32;
-
 class QualityModel {
  public:
   QualityModel(QualityModel&&) = default;  // the index points into terms_: moving keeps it, copying would not
@@ -45,6 +40,9 @@ class QualityModel {
   /// Of a new source's measurement: recovery, or ln(value / baseline) of perplexities when `as_log`.
   Distribution outcome(const TermSum& log_damage, const PreparedTask& y, std::int64_t sources, bool as_log) const;
 
+  /// Of one measured value, by the length of the test and rounding alone.
+  static double noise_variance(const PreparedTask& y, double log_damage, double variance = 0);
+
   const FittedTerm* find(const std::string& term, const std::string& level) const;
   double source_variance() const { return source_variance_; }
 
@@ -56,7 +54,7 @@ class QualityModel {
 
   std::vector<FittedTerm> terms_;
   std::map<std::pair<std::string, std::string>, const FittedTerm*> index_;
-  double source_variance_ = 0;
+  double source_variance_ = 0;  ///< of a source that the fit has not seen
 };
 
 }  // namespace advisor

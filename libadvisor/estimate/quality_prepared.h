@@ -45,7 +45,7 @@ struct PreparedTask {
   bool perplexity = false;
   TermSum sum[2];
   double guessed = 0;      ///< share of the score that is kept whatever happens
-  double noise = 0;        ///< sd of one measured recovery
+  double noise = 0;        ///< of one measured recovery where the damage is 1, sd (quality_noise.h)
   double calibration = 1;  ///< of the width of intervals in its family
   int key = -1;
 };

@@ -193,12 +193,13 @@ void read_vocabularies(const Sqlite& database, Knowledge& knowledge) {
         for (auto* text : {&f.id, &f.title, &f.parent}) *text = row.text();
       });
   knowledge.tasks = read_all<Task>(
-      database, "SELECT task, kind, family, chance, knowledge_intensive, benchmark FROM tasks ORDER BY task",
+      database, "SELECT task, kind, family, chance, knowledge_intensive, benchmark, questions FROM tasks ORDER BY task",
       [](Row& row, Task& t) {
         for (auto* text : {&t.id, &t.kind, &t.family}) *text = row.text();
         t.chance = row.maybe_number();
         t.knowledge_intensive = row.yes();
         t.benchmark = row.text();
+        t.questions = row.maybe_integer();
       });
 }
 

@@ -5,27 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "estimate/quality_world.h"
+
 namespace advisor {
 namespace {
-
-/// Three sources, two sizes, 4 and 8 bits; damage quadruples for 4 bits fewer and shrinks with size.
-Knowledge small_world() {
-  Knowledge knowledge;
-  knowledge.tasks = {{"mmlu", "benchmark", "knowledge", 0.25, true}, {"average", "average", "mixed", {}, false}};
-  for (const char* source : {"a", "b", "c"})
-    for (const double params : {1e9, 16e9})
-      for (const double bits : {4.0, 8.0}) {
-        QualityMeasurement r;
-        r.source = source, r.model = params > 2e9 ? "m/16B" : "m/1B", r.params = params, r.technique = "gptq";
-        r.weight_bits = bits, r.activation_bits = 16, r.group_size = 128;
-        r.scheme = bits == 4 ? "W4A16-g128" : "W8A16-g128";
-        r.task = "mmlu", r.family = "knowledge", r.metric = "acc", r.metric_kind = "proportion";
-        const double damage = (bits == 4 ? 0.08 : 0.005) * std::pow(params / 1e9, -0.3);
-        r.baseline = 0.75, r.value = 0.25 + 0.5 * std::exp(-damage);
-        knowledge.quality.push_back(r);
-      }
-  return knowledge;
-}
 
 const FittedTerm* find(const std::vector<FittedTerm>& terms, const char* term, const char* level) {
   const auto found =
@@ -36,7 +19,7 @@ const FittedTerm* find(const std::vector<FittedTerm>& terms, const char* term, c
 TEST(QualityFit, NothingMeasuredIsNoTerm) { EXPECT_TRUE(fit_quality({}).empty()); }
 
 TEST(QualityFit, FindsTheSlopeOfSizeAndCountsItsRows) {
-  const auto terms = fit_quality(small_world());
+  const auto terms = fit_quality(small_quality_world());
   const auto* size = find(terms, "size", "quantized");
   ASSERT_TRUE(size);
   EXPECT_NEAR(size->value, -0.3, 0.2);
@@ -48,7 +31,7 @@ TEST(QualityFit, FindsTheSlopeOfSizeAndCountsItsRows) {
 }
 
 TEST(QualityFit, OrderChangesNothing) {
-  auto knowledge = small_world();
+  auto knowledge = small_quality_world();
   const auto before = fit_quality(knowledge);
   std::reverse(knowledge.quality.begin(), knowledge.quality.end());
   EXPECT_EQ(fit_quality(knowledge), before);
@@ -57,7 +40,7 @@ TEST(QualityFit, OrderChangesNothing) {
 }
 
 TEST(QualityFit, OneBrokenRowDoesNotMoveTheRest) {
-  auto knowledge = small_world();
+  auto knowledge = small_quality_world();
   const double before = find(fit_quality(knowledge), "treatment_at", "W4A16 gptq")->value;
   auto broken = knowledge.quality.front();
   broken.source = "d", broken.value = 0.25;  // a method that failed altogether
@@ -67,7 +50,7 @@ TEST(QualityFit, OneBrokenRowDoesNotMoveTheRest) {
 }
 
 TEST(QualityFit, StepsOfBitsAreNotNegative) {
-  auto knowledge = small_world();
+  auto knowledge = small_quality_world();
   for (auto& row : knowledge.quality)  // 8 bits measured as worse than 4
     row.value = 0.25 + 0.5 * (row.weight_bits == 8 ? 0.8 : 0.99);
   for (const auto& term : fit_quality(knowledge)) {
@@ -78,7 +61,7 @@ TEST(QualityFit, StepsOfBitsAreNotNegative) {
 }
 
 TEST(QualityFit, GuessedSharesAreFoundWhereChanceIsNotKnown) {
-  auto knowledge = small_world();
+  auto knowledge = small_quality_world();
   for (const char* source : {"a", "b", "c", "d"})
     for (const double bits : {4.0, 2.0, 1.0}) {
       auto r = knowledge.quality.front();
@@ -93,7 +76,7 @@ TEST(QualityFit, GuessedSharesAreFoundWhereChanceIsNotKnown) {
 }
 
 TEST(QualityFit, NoisyTasksAreKnownAsSuch) {
-  auto knowledge = small_world();
+  auto knowledge = small_quality_world();
   for (int i = 0; i < 24; ++i) {
     auto r = knowledge.quality[static_cast<std::size_t>(i) % 12];
     r.task = "short", r.family = "reading";
