@@ -97,7 +97,7 @@ void check_engine(const Knowledge& knowledge, const Hardware& hardware, PointEst
   if (hardware.device.generation.empty()) return;
   const std::string what =
       variant.engine + " with " + variant.format + " " + variant.scheme + " on " + hardware.device.generation;
-  const EngineSupport* row = find_support(knowledge, variant, hardware.device);
+  const EngineSupport* row = find_support(knowledge, variant, hardware.device.generation);
   if (row == nullptr) {
     if (variant.format != "safetensors") answer.warnings.push_back("the engine matrix says nothing about " + what);
   } else if (row->supported != "yes") {

@@ -37,6 +37,7 @@ class Estimator {
 
   const QualityEstimator& quality() const { return quality_; }
   const SpeedEstimator& speed() const { return speed_; }
+  const ScoreTables& scores() const { return scores_; }
 
  private:
   void add_quality(const Point& point, const Task& task, std::vector<NamedEstimate>& out) const;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/catalog.h"
 #include "core/hardware.h"
@@ -18,6 +19,24 @@ namespace advisor {
 
 /// Bytes that `engine` may fill, over all devices.
 double usable_memory(const std::string& engine, const Hardware& hardware);
+
+/// What a variant's need is made of, as plain numbers.
+struct MemoryTerms {
+  double weights = 0, weights_spread = 0;     ///< bytes; sd as a share
+  double kv_cache = 0, kv_spread = 0;         ///< of all sequences and copies
+  double activations = 0, other = 0, sd = 0;  ///< of one device
+  UsableMemory usable;
+  double devices = 1;
+};
+struct MemoryNumbers {
+  double total = 0, overhead = 0, activations = 0, available = 0;  ///< bytes over all devices
+  double weights_sd = 0, kv_cache_sd = 0, overhead_sd = 0, available_sd = 0;
+  double weights = 0, kv_cache = 0;
+  Distribution need() const;  ///< with the spread of what is available
+};
+MemoryNumbers add_up(const MemoryTerms& terms);
+/// sd of the weights as a share of them, by what they were counted from.
+double weights_spread(std::string_view basis);
 
 /// nullopt when the size of the model is unknown.
 std::optional<MemoryEstimate> estimate_memory(const Model& model, const Variant& variant, const Hardware& hardware,

@@ -25,7 +25,11 @@ double sd_above(const Baseline& baseline) {
 }
 
 Distribution value_of(const Distribution& recovery, const Baseline& baseline, double sd, double chance) {
-  return times(recovery, {baseline.value - chance, sd, 30}).scaled(chance, 1);
+  return value_of(recovery, baseline.value, sd, chance);
+}
+
+Distribution value_of(const Distribution& recovery, double baseline, double sd, double chance) {
+  return times(recovery, {baseline - chance, sd, 30}).scaled(chance, 1);
 }
 
 Estimate value_estimate(const Retention& kept, const Baseline& own, double chance, double level) {

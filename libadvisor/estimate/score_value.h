@@ -16,6 +16,7 @@ double sd_above(const Baseline& baseline);
 
 /// chance + recovery · (baseline - chance), the two independent to first order; `sd` is that of the baseline.
 Distribution value_of(const Distribution& recovery, const Baseline& baseline, double sd, double chance);
+Distribution value_of(const Distribution& recovery, double baseline, double sd, double chance);
 
 /// The same as an interval within 0 .. 1. Its basis is the weaker of both.
 Estimate value_estimate(const Retention& kept, const Baseline& own, double chance, double level = 0.9);

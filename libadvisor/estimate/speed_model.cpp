@@ -215,19 +215,30 @@ bool splits_layers(const std::string& engine) {
 std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, const Hardware& hardware,
                                     const Load& load) {
   const auto weights = estimate_weights(model, variant);
+  if (!weights) return std::nullopt;
+  const auto kv = kv_layout(model);
+  return speed_work(model,
+                    {weights->bytes, weights->read_bytes, weights->active_params, kv ? &*kv : nullptr,
+                     kv_value_bytes(variant.kv), usable_memory(variant.engine, hardware)},
+                    describe_scheme(variant.scheme), variant.engine, hardware, load);
+}
+
+std::optional<SpeedWork> speed_work(const Model& model, const SpeedBytes& bytes, const SchemeInfo& scheme,
+                                    const std::string& engine, const Hardware& hardware, const Load& load) {
   const auto& device = hardware.device;
-  if (!weights || !device.bandwidth || *device.bandwidth <= 0 || weights->read_bytes <= 0) return std::nullopt;
+  if (!device.bandwidth || *device.bandwidth <= 0 || bytes.read <= 0) return std::nullopt;
   SpeedWork work;
   work.load = load;
-  work.read = weights->read_bytes;
-  work.rest = std::max(0.0, weights->bytes - weights->read_bytes);
+  work.read = bytes.read;
+  work.rest = std::max(0.0, bytes.stored - bytes.read);
   work.used = touched_share(model, 1);
   const bool mixture = work.used < 1;
   if (!mixture) work.rest = 0;  // an embedding table is looked up, not read
   const auto half_way = load.past_tokens + load.input_tokens + load.output_tokens / 2;
-  if (const auto kv = estimate_kv_cache(model, variant.kv, half_way, 1))
-    work.cache = kv->bytes * (kv->basis == "parameters" ? middle_of_upper_bound : 1);
-  work.active = weights->active_params;
+  if (bytes.kv != nullptr)
+    work.cache = kv_bytes(*bytes.kv, bytes.kv_value_bytes, static_cast<double>(half_way), 1) *
+                 (bytes.kv->basis == "parameters" ? middle_of_upper_bound : 1);
+  work.active = bytes.active_params;
   work.layers = model.layers ? static_cast<double>(*model.layers) : layers_by_size(model.params.value_or(8e9));
   const double full_layers = static_cast<double>(model.kv_layers.value_or(static_cast<std::int64_t>(work.layers)));
   const double width = model.heads && model.head_dim ? static_cast<double>(*model.heads * *model.head_dim)
@@ -235,17 +246,16 @@ std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, 
                                                      : 128 * work.layers;
   work.attention = 2 * full_layers * width;
   work.bandwidth = *device.bandwidth;
-  work.peak = peak_rate(device, describe_scheme(variant.scheme));
-  work.pipelined = variant.engine == "llama.cpp" || variant.engine == "lucebox";
-  work.eager = variant.engine == "transformers" || variant.engine == "autoawq";
+  work.peak = peak_rate(device, scheme);
+  work.pipelined = engine == "llama.cpp" || engine == "lucebox";
+  work.eager = engine == "transformers" || engine == "autoawq";
   const auto count = static_cast<double>(std::max<std::int64_t>(1, hardware.count));
-  (splits_layers(variant.engine) ? work.stages : work.devices) = count;
+  (splits_layers(engine) ? work.stages : work.devices) = count;
   if (work.devices > 1) work.exchange = exchange_seconds(model, device, work.layers, work.devices);
   const double full = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens + load.output_tokens));
   if (device.memory > 0 && work.cache > 0 && half_way > 0) {
     const double per_sequence = work.cache * full / static_cast<double>(half_way);
-    work.capacity =
-        std::max(1.0, std::floor((usable_memory(variant.engine, hardware) - weights->bytes) / per_sequence));
+    work.capacity = std::max(1.0, std::floor((bytes.usable - bytes.stored) / per_sequence));
   }
   return work;
 }

@@ -25,6 +25,7 @@
 #include "core/catalog.h"
 #include "core/hardware.h"
 #include "core/variant.h"
+#include "estimate/kv_cache.h"
 #include "estimate/speed_dual.h"
 
 namespace advisor {
@@ -84,6 +85,17 @@ struct SpeedWork {
 /// nullopt: the size of the model, the bandwidth or every peak rate is unknown.
 std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, const Hardware& hardware,
                                     const Load& load);
+
+/// The same where weights and cache were looked up before.
+struct SpeedBytes {
+  double stored = 0, read = 0;   ///< of the weights
+  double active_params = 0;      ///< multiplied per token
+  const KvLayout* kv = nullptr;  ///< nullptr: not known, counts as none
+  double kv_value_bytes = 2;
+  double usable = 0;  ///< bytes that the engine may fill
+};
+std::optional<SpeedWork> speed_work(const Model& model, const SpeedBytes& bytes, const SchemeInfo& scheme,
+                                    const std::string& engine, const Hardware& hardware, const Load& load);
 
 struct LogSeconds {
   double value = 0;

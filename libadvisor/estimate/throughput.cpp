@@ -89,27 +89,27 @@ void SpeedEstimator::remember(const SpeedRow& row, const std::string& model, con
                                   row.log_seconds - predicted, row.source, row.kind, row.engine_version, recorded});
 }
 
-SpeedEstimator::Near SpeedEstimator::nearby(const std::string& model, const SpeedRow& question) const {
+SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const SpeedLevels& levels, const std::string& kind,
+                                            const SpeedWork& work, bool words) {
   Near near;
-  const auto known = observations_.find(model);
-  if (known == observations_.end()) return near;
   struct Study {
+    std::string_view source;
     double distance = std::numeric_limits<double>::infinity(), sum = 0;
     std::int64_t rows = 0;
   };
-  std::map<std::string, Study> studies;
-  const auto& q = question;
-  for (const auto& o : known->second) {
-    if (o.levels.engine != q.levels.engine || o.levels.device != q.levels.device || q.levels.device.empty() ||
-        about_prompts(o.kind) != about_prompts(q.kind))
+  std::vector<Study> studies;  // by source
+  if (levels.device.empty()) return near;
+  for (const auto& o : own) {
+    if (o.levels.engine != levels.engine || o.levels.device != levels.device ||
+        about_prompts(o.kind) != about_prompts(kind))
       continue;
     double distance = 0;
     const auto differs = [&](bool yes, double sd) { distance += yes ? sd * sd : 0; };
-    differs(o.levels.era != q.levels.era, other_era);
-    differs(o.levels.format != q.levels.format || o.levels.scheme != q.levels.scheme, other_format);
-    differs(o.kind != q.kind, other_kind);
-    differs(true, per_doubling_of_devices * std::log2(o.count / (q.work.devices * q.work.stages)));
-    const auto& load = q.work.load;
+    differs(o.levels.era != levels.era, other_era);
+    differs(o.levels.format != levels.format || o.levels.scheme != levels.scheme, other_format);
+    differs(o.kind != kind, other_kind);
+    differs(true, per_doubling_of_devices * std::log2(o.count / (work.devices * work.stages)));
+    const auto& load = work.load;
     differs(true, per_e_fold_of_load * e_folds(o.load.input_tokens + o.load.output_tokens / 2,
                                                load.input_tokens + load.output_tokens / 2));
     differs(true, per_e_fold_of_load *
@@ -117,30 +117,65 @@ SpeedEstimator::Near SpeedEstimator::nearby(const std::string& model, const Spee
     if (load.requests_per_second > 0 && o.load.requests_per_second > 0)
       differs(true, per_e_fold_of_load * std::log(o.load.requests_per_second / load.requests_per_second));
     // Of each source the nearest rows speak; farther ones would only add their distance.
-    auto& study = studies[o.source];
-    if (distance < study.distance - 1e-12) study = {distance, 0, 0};
+    auto place = std::lower_bound(studies.begin(), studies.end(), o.source,
+                                  [](const Study& study, const std::string& source) { return study.source < source; });
+    if (place == studies.end() || place->source != o.source) place = studies.insert(place, {o.source});
+    auto& study = *place;
+    if (distance < study.distance - 1e-12) study = {o.source, distance, 0, 0};
     if (distance > study.distance + 1e-12) continue;
     // Elsewhere, a run that is far off was another setup than it says (weights in main memory, a shared machine).
     study.sum += distance < 1e-12 ? o.residual : std::clamp(o.residual, -believable, believable);
     ++study.rows;
     if (distance < 1e-12) {
       near.exact = true;
-      near.recorded = std::max(near.recorded, o.recorded);
-      near.version = std::max(near.version, o.version);
+      if (words) near.recorded = std::max(near.recorded, o.recorded), near.version = std::max(near.version, o.version);
     }
   }
   double weighted = 0;
-  for (const auto& [source, study] : studies) {
+  for (const auto& study : studies) {
     const double noise = run_noise * run_noise / static_cast<double>(study.rows) + source_noise * source_noise;
     const double precision = 1 / (study.distance + noise);
     near.precision += precision;
     weighted += precision * study.sum / static_cast<double>(study.rows);
-    if (near.exact && study.distance > 1e-12) continue;
+    if (!words || (near.exact && study.distance > 1e-12)) continue;
     near.rows += study.rows;
-    near.sources.push_back(source);
+    near.sources.emplace_back(study.source);
   }
   if (near.precision > 0) near.correction = weighted / near.precision;
   return near;
+}
+
+void SpeedEstimator::correct(Distribution& prior, const Near& near) {
+  if (near.precision <= 0) return;
+  const double variance = prior.sd * prior.sd - speed_noise * speed_noise;
+  const double posterior = 1 / (1 / variance + near.precision);
+  prior.mean += posterior * near.precision * near.correction;
+  prior.sd = std::sqrt(posterior + speed_noise * speed_noise);
+}
+
+const SpeedEstimator::Observations* SpeedEstimator::observations(const std::string& model) const {
+  const auto known = observations_.find(model);
+  return known == observations_.end() ? nullptr : &known->second;
+}
+
+std::optional<SpeedEstimator::Site> SpeedEstimator::site(const Variant& variant, const Hardware& hardware,
+                                                         bool mixture) const {
+  Site site;
+  site.levels = speed_levels(variant, hardware.device, mixture);
+  auto setup = table_.setup(site.levels);
+  if (!setup) return std::nullopt;
+  site.setup = std::move(*setup);
+  for (const char* kind : {"queue", "prompt", "rate", "batch", "single mixture", "single"})
+    site.spreads[kind] = table_.spread(kind, site.levels.engine);
+  return site;
+}
+
+Distribution SpeedEstimator::numbers(const Site& site, const SpeedWork& work, SpeedQuantity quantity,
+                                     const Observations* own) {
+  const auto kind = speed_kind(work, quantity, site.levels.mixture);
+  auto seconds = answer(work, site.setup, quantity, site.spreads.at(kind));
+  if (own != nullptr) correct(seconds, nearby(*own, site.levels, kind, work, false));
+  return seconds.scaled(0, speed_sign(quantity));
 }
 
 std::optional<Rate> SpeedEstimator::ask(const std::string& model, const SpeedRow& question) const {
@@ -148,17 +183,15 @@ std::optional<Rate> SpeedEstimator::ask(const std::string& model, const SpeedRow
   if (!setup) return std::nullopt;
   const double spread = table_.spread(question.kind, question.levels.engine);
   auto prior = answer(question.work, *setup, question.quantity, spread);
-  const auto near = nearby(model, question);
+  const auto* own = observations(model);
+  const auto near = own ? nearby(*own, question.levels, question.kind, question.work, true) : Near{};
   Rate rate;
   rate.rows = setup->rows, rate.sources = setup->sources;
   rate.basis = Basis::modelled;
   rate.engine_version = table_.newest_version(question.levels.engine);
   rate.how = "fitted to rows of " + setup->cell;
   if (near.precision > 0) {
-    const double variance = prior.sd * prior.sd - speed_noise * speed_noise;
-    const double posterior = 1 / (1 / variance + near.precision);
-    prior.mean += posterior * near.precision * near.correction;
-    prior.sd = std::sqrt(posterior + speed_noise * speed_noise);
+    correct(prior, near);
     rate.basis = near.exact ? Basis::measured : Basis::transferred;
     rate.rows = near.rows, rate.sources = near.sources;
     rate.how =

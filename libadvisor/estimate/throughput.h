@@ -13,6 +13,7 @@
 #include "core/variant.h"
 #include "estimate/distribution.h"
 #include "estimate/prediction.h"
+#include "estimate/speed_levels.h"
 #include "estimate/speed_model.h"
 #include "estimate/speed_table.h"
 
@@ -59,25 +60,42 @@ class SpeedEstimator {
   /// ln of the seconds.
   static Distribution answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity, double spread);
 
+  /// A treatment on a machine with all its names resolved, for models of one kind (mixtures of experts or not).
+  struct Site {
+    SpeedLevels levels;
+    SpeedSetup setup;
+    std::map<std::string, double> spreads;  ///< by kind of question
+  };
+  std::optional<Site> site(const Variant& variant, const Hardware& hardware, bool mixture) const;
+  /// What was measured of a model; nullptr: nothing. Belongs to the estimator.
+  struct Observation;
+  using Observations = std::vector<Observation>;
+  const Observations* observations(const std::string& model) const;
+  /// As the five questions answer, corrections by `own` included: ln of tokens per second, or of seconds.
+  static Distribution numbers(const Site& site, const SpeedWork& work, SpeedQuantity quantity, const Observations* own);
+
  private:
   struct Near;
-  struct Observation {
-    SpeedLevels levels;
-    Load load;
-    double count = 1;
-    SpeedQuantity quantity = SpeedQuantity::decode;
-    double residual = 0;
-    std::string source, kind, version, recorded;
-  };
   void learn(const SpeedRow& row);
   void remember(const SpeedRow& row, const std::string& model, const std::string& recorded);
-  Near nearby(const std::string& model, const SpeedRow& question) const;
+  static Near nearby(const Observations& own, const SpeedLevels& levels, const std::string& kind, const SpeedWork& work,
+                     bool words);
+  static void correct(Distribution& prior, const Near& near);
   std::optional<Rate> ask(const std::string& model, const SpeedRow& question) const;
   std::optional<Rate> ask(const Model& model, const Variant& variant, const Hardware& hardware, Load load,
                           SpeedQuantity quantity) const;
 
   SpeedTable table_;
-  std::map<std::string, std::vector<Observation>> observations_;  ///< by model
+  std::map<std::string, Observations> observations_;  ///< by model
+};
+
+struct SpeedEstimator::Observation {
+  SpeedLevels levels;
+  Load load;
+  double count = 1;
+  SpeedQuantity quantity = SpeedQuantity::decode;
+  double residual = 0;
+  std::string source, kind, version, recorded;
 };
 
 }  // namespace advisor

@@ -131,27 +131,30 @@ WeightBytes weight_bytes(const Layout& layout, const WeightFormat& format) {
 std::optional<WeightEstimate> estimate_weights(const Model& model, const Variant& variant) {
   const auto layout = layout_of(model);
   if (!layout) return std::nullopt;
-  const auto format = weight_format(variant, model);
-  const auto bytes = weight_bytes(*layout, format);
+  return estimate_weights(model, *layout, weight_format(variant, model));
+}
+
+WeightEstimate estimate_weights(const Model& model, const Layout& layout, const WeightFormat& format) {
+  const auto bytes = weight_bytes(layout, format);
   WeightEstimate estimate;
-  estimate.basis = layout->basis;
+  estimate.basis = layout.basis;
   estimate.bytes = bytes.stored;
   estimate.read_bytes = bytes.read;
   double total = 0, active = 0, linear = 0, other = 0;
-  for (const auto& group : layout->groups) {
+  for (const auto& group : layout.groups) {
     const double elements = group.elements();
     total += elements;
-    active += group.routed ? elements * layout->used_experts : elements;
+    active += group.routed ? elements * layout.used_experts : elements;
     (group.role == Role::embedding || group.role == Role::head ? other : linear) += elements;
   }
   estimate.active_params = active;
-  if (layout->basis == "parameters" && model.active_params) {
+  if (layout.basis == "parameters" && model.active_params) {
     // No experts to count: the stated active share of what is not embedding or head.
     estimate.active_params = std::clamp(*model.active_params, 0.0, total);
     const double share = std::clamp((estimate.active_params - other) / std::max(1.0, linear), 0.02, 1.0);
     double linear_bytes = 0;
-    for (const auto& group : layout->groups)
-      if (is_quantized(group.role)) linear_bytes += stored_bytes(group, *layout, format);
+    for (const auto& group : layout.groups)
+      if (is_quantized(group.role)) linear_bytes += stored_bytes(group, layout, format);
     estimate.read_bytes -= linear_bytes * (1 - share);
   }
   return estimate;

@@ -58,6 +58,8 @@ struct WeightEstimate {
   std::string basis;
 };
 std::optional<WeightEstimate> estimate_weights(const Model& model, const Variant& variant);
+/// The same for a layout at hand.
+WeightEstimate estimate_weights(const Model& model, const Layout& layout, const WeightFormat& format);
 
 /// Share of the routed weights that a step over `sequences` sequences touches: 1 - (1 - used/experts)^sequences.
 double touched_share(const Model& model, double sequences);

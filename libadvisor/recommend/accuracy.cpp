@@ -12,61 +12,32 @@ namespace advisor {
 namespace {
 
 constexpr double not_known = std::numeric_limits<double>::quiet_NaN();
-/// An absolute value that nobody knows: JSON writes null.
-Estimate unknown_value(const Retention& kept) {
-  Estimate estimate = to_estimate({1, 0, 30}, kept.basis, kept.rows, kept.sources);
-  estimate.mean = estimate.sd = estimate.low = estimate.high = not_known;
-  return estimate;
+
+/// Share of its own uncompressed score (own_share, on numbers).
+Distribution own_share(const Distribution& recovery, const Standing& own, double chance) {
+  if (!own.known) return recovery;
+  return relative_to_baseline(recovery, own.predicted ? own.high : own.value, chance);
 }
 
-/// Score relative to the model in use: for the same model its own noise cancels.
-std::optional<Distribution> relative_of(const Question& q, const Candidate& candidate, const Distribution& recovery,
-                                        const std::optional<Baseline>& own) {
-  if (candidate.model == q.model) return own_share(recovery, own, q.yardstick.chance);
-  if (!own || !q.baseline || q.baseline->value <= 0) return std::nullopt;
-  const auto value = value_of(recovery, *own, sd_below(*own), q.yardstick.chance);
-  const double base = q.baseline->value, relative_sd = sd_above(*q.baseline) / base;
-  return Distribution{value.mean / base, std::hypot(value.sd / base, value.mean / base * relative_sd), value.df};
-}
-
-/// Chance of meeting the limits; fills in what is missing to tell.
-double probability(const Question& q, const Candidate& candidate, const Retention& kept,
-                   const std::optional<Baseline>& own, QualityJudgement& result) {
-  const auto& limit = q.profile.accuracy;
-  double probability = 1;
-  if (limit.min) {
-    if (own) {
-      probability = value_of(kept.recovery, *own, sd_below(*own), q.yardstick.chance).probability_above(*limit.min);
-    } else {
-      result.missing = "a score of " + candidate.model->id + " on " + q.task.id + " (accuracy.min is absolute)";
-    }
-  }
-  if (!limit.retain) return probability;
-  auto compared = relative_of(q, candidate, kept.recovery, own);
-  // Nobody set this limit: no doubt about the model in use may stand in the way of a switch that the task demands.
-  if (q.default_limit && (!q.baseline || q.baseline->predicted()))
-    compared = own_share(kept.recovery, own, q.yardstick.chance);
-  if (!compared) {
-    result.missing = "scores of " + candidate.model->id + " and " + q.model->id + " in one table on " + q.task.family;
-    return probability;
-  }
-  // A copy keeps exactly what it has: no rounding may turn 1 >= 1 into a miss.
-  const bool same = compared->sd <= 0 && compared->mean >= *limit.retain - 1e-12;
-  return std::min(probability, same ? 1.0 : compared->probability_above(*limit.retain));
+std::optional<Distribution> relative_to_current(const Question& q, int model, const Distribution& recovery,
+                                                const std::optional<Distribution>& value) {
+  if (model == q.current) return own_share(recovery, q.own_standing, q.yardstick.chance);
+  const auto& base = q.own_standing;
+  if (!value || !base.known || base.value <= 0) return std::nullopt;
+  const double spread = value->mean / base.value * base.above / base.value;
+  const double own = value->sd / base.value;
+  return Distribution{value->mean / base.value, std::sqrt(own * own + spread * spread), value->df};
 }
 
 /// A prediction may be sure enough to accept or to refuse; in between it is the score of the model in use that is
 /// missing. Another model is then simply not certain enough to switch to.
-void doubt_predictions(const Question& q, const Candidate& candidate, const std::optional<Baseline>& own,
-                       double probability, QualityJudgement& result) {
+bool doubts_prediction(const Question& q, int model, double probability) {
+  const auto& base = q.own_standing;
   const double confidence = q.profile.confidence;
-  if (!q.baseline || !q.baseline->predicted() || probability >= confidence || probability <= 1 - confidence) return;
-  const bool absolute = q.profile.accuracy.min && candidate.model == q.model;
-  const bool against = !q.default_limit && candidate.model != q.model && own && !own->predicted();
-  if (!absolute && !against) return;
-  result.missing =
-      "a score of " + q.model->id + " on " + q.table->task + ": " + describe(*q.baseline) + " does not tell whether " +
-      (absolute ? percent(*q.profile.accuracy.min) : percent(*q.profile.accuracy.retain) + " of it") + " is reached";
+  if (!base.known || !base.predicted || probability >= confidence || probability <= 1 - confidence) return false;
+  const bool absolute = q.profile.accuracy.min && model == q.current;
+  const auto& own = q.standing(model);
+  return absolute || (!q.default_limit && model != q.current && own.known && !own.predicted);
 }
 
 }  // namespace
@@ -78,35 +49,191 @@ std::string describe(const Baseline& baseline) {
   return "predicted " + percent(baseline.value) + " (" + percent(baseline.low) + " to " + percent(baseline.high) + ")";
 }
 
-QualityJudgement judge_quality(const Toolbox& tools, const Question& q, const Candidate& candidate) {
-  QualityJudgement result;
-  const auto own = q.table ? tools.scores.baseline(*candidate.model, *q.table) : std::nullopt;
-  Yardstick yardstick = q.yardstick;
-  if (own) yardstick.baseline = own->value;
-  const auto kept = tools.quality.retention(*candidate.model, candidate.variant, yardstick);
-  if (!kept) {
-    result.missing = "a measurement of " + candidate.variant.technique + " " + candidate.variant.scheme + " on " +
-                     q.task.family + " tasks";
-    return result;
-  }
-  result.how = kept->how;
+Distribution kept_of_own(const Question& q, int model, const Distribution& recovery) {
+  return own_share(recovery, q.standing(model), q.yardstick.chance);
+}
+
+Accuracy judge_accuracy(const Question& q, int model, const Distribution& recovery) {
+  Accuracy result;
+  const auto& own = q.standing(model);
+  const auto& limit = q.profile.accuracy;
   const double chance = q.yardstick.chance;
+  if (own.known) result.value = value_of(recovery, own.value, own.below, chance);
+  result.relative = relative_to_current(q, model, recovery, result.value);
+  double probability = 1;
+  if (limit.min) {
+    if (!result.value) {
+      result.missing = Missing::score;
+    } else {
+      probability = result.value->probability_above(*limit.min);
+    }
+  }
+  if (limit.retain && result.missing == Missing::nothing) {
+    auto compared = result.relative;
+    // Nobody set this limit: no doubt about the model in use may stand in the way of a switch that the task demands.
+    if (q.default_limit && (!q.own_standing.known || q.own_standing.predicted))
+      compared = own_share(recovery, own, chance);
+    if (!compared) {
+      result.missing = Missing::comparison;
+    } else {
+      // A copy keeps exactly what it has: no rounding may turn 1 >= 1 into a miss.
+      const bool same = compared->sd <= 0 && compared->mean >= *limit.retain - 1e-12;
+      probability = std::min(probability, same ? 1.0 : compared->probability_above(*limit.retain));
+    }
+  }
+  if (result.missing == Missing::nothing && doubts_prediction(q, model, probability)) result.missing = Missing::in_use;
+  if (result.missing == Missing::nothing) result.probability = probability;
+  return result;
+}
+
+namespace {
+
+Distribution times(const Distribution& a, const Distribution& b) {
+  return {a.mean * b.mean, std::hypot(a.mean * b.sd, b.mean * a.sd), std::min(a.df, b.df)};
+}
+
+/// Share of the weights at the smaller scheme, for an average of `bits`.
+double lower_share(const CatalogTreatment& treatment, double bits) {
+  const double low = treatment.scheme.bits_per_weight, high = bits_per_weight(treatment.choice.upper);
+  return std::clamp((high - bits) / (high - low), 0.0, 1.0);
+}
+
+Distribution mixture(const Distribution& low, const Distribution& high, double share) {
+  return {share * low.mean + (1 - share) * high.mean, share * low.sd + (1 - share) * high.sd,
+          std::min(low.df, high.df)};
+}
+
+}  // namespace
+
+std::optional<Distribution> recovery_of(const Toolbox& tools, const Question& q, int model, int treatment,
+                                        double mixed_bits) {
+  const auto& entry = q.at(tools, model);
+  const auto& what = tools.catalog.treatments()[static_cast<std::size_t>(treatment)];
+  const auto& standing = q.standing(model);
+  Distribution recovery{1, 0, 30};
+  if (what.choice.origin == Origin::found) {
+    const auto* kept = tools.pooled.retrained(what.scheme.weight_bits, entry.model->id, q.task.family);
+    if (kept == nullptr) return std::nullopt;
+    recovery = kept->recovery;
+  } else if (!what.choice.upper.empty()) {
+    const auto low = tools.estimator.quality().numbers(entry.quality, what.parts[0], standing.task);
+    const auto high = tools.estimator.quality().numbers(entry.quality, what.parts[1], standing.task);
+    if (!low || !high) return std::nullopt;
+    recovery = mixture(low->distribution, high->distribution, lower_share(what, mixed_bits));
+  } else {
+    bool first = true;
+    for (const auto& part : what.parts) {
+      const auto kept = tools.estimator.quality().numbers(entry.quality, part, standing.task);
+      if (!kept) return std::nullopt;
+      recovery = first ? kept->distribution : times(recovery, kept->distribution);
+      first = false;
+    }
+  }
+  if (!what.choice.quantized_kv) return recovery;
+  const auto* cache = q.standings->cache;
+  if (cache == nullptr) return std::nullopt;
+  return recovery.sd <= 0 && recovery.mean == 1 ? cache->recovery : times(recovery, cache->recovery);
+}
+
+namespace {
+
+void add(Retention& all, const Retention& part) {
+  all.basis = std::max(all.basis, part.basis);
+  all.rows += part.rows;
+  all.sources.insert(all.sources.end(), part.sources.begin(), part.sources.end());
+  all.how += (all.how.empty() ? "" : "; times what is left by ") + part.how;
+}
+
+/// What the cell's recovery rests on.
+Retention evidence_of(const Toolbox& tools, const Question& q, const Cell& cell) {
+  const auto& entry = q.at(tools, cell.model);
+  const auto& what = tools.catalog.treatments()[static_cast<std::size_t>(cell.treatment)];
+  const auto& standing = q.standing(cell.model);
+  Yardstick yardstick = q.yardstick;
+  if (standing.known) yardstick.baseline = standing.value;
+  Retention all{cell.recovery, Basis::measured, 0, {}, ""};
+  if (what.choice.origin == Origin::found) {
+    if (const auto* kept = tools.pooled.retrained(what.scheme.weight_bits, entry.model->id, q.task.family))
+      add(all, *kept);
+  }
+  if (what.choice.origin == Origin::made) {
+    for (auto part : what.choice.parts) {
+      part.model = entry.model->id;
+      if (const auto kept = tools.estimator.quality().retention(*entry.model, part, yardstick)) add(all, *kept);
+    }
+  }
+  if (!what.choice.upper.empty())
+    all.how += "; between the two in proportion to the bits, which a solver that knows the sensitive layers beats";
+  if (what.choice.quantized_kv && q.standings->cache != nullptr) add(all, *q.standings->cache);
+  if (all.how.empty()) {
+    all.how = "not compressed";
+    all.sources = {entry.model->url.empty() ? entry.model->id : entry.model->url};
+  }
+  return all;
+}
+
+/// An absolute value that nobody knows: JSON writes null.
+Estimate unknown_value(const Retention& kept) {
+  Estimate estimate = to_estimate({1, 0, 30}, kept.basis, kept.rows, kept.sources);
+  estimate.mean = estimate.sd = estimate.low = estimate.high = not_known;
+  return estimate;
+}
+
+}  // namespace
+
+QualityWords quality_words(const Toolbox& tools, const Question& q, const Cell& cell) {
+  QualityWords words;
+  if (!cell.has_recovery) return words;
+  const auto& model = *q.at(tools, cell.model).model;
+  const auto own = q.table ? tools.estimator.scores().baseline(model, *q.table) : std::nullopt;
+  const auto kept = evidence_of(tools, q, cell);
+  const double chance = q.yardstick.chance;
+  words.how = kept.how;
   if (own && own->predicted())
-    result.baseline = "no score of " + candidate.model->id + " on " + q.table->task + " is known: " + describe(*own) +
-                      ", " + own->how;
+    words.baseline =
+        "no score of " + model.id + " on " + q.table->task + " is known: " + describe(*own) + ", " + own->how;
   QualityEstimate estimate;
   estimate.task = own ? q.table->task : q.task.id;
-  estimate.retention = to_estimate(own_share(kept->recovery, own, chance), kept->basis, kept->rows, kept->sources);
-  estimate.value = own ? value_estimate(*kept, *own, chance) : unknown_value(*kept);
-  const double likely = probability(q, candidate, *kept, own, result);
-  if (result.missing.empty()) doubt_predictions(q, candidate, own, likely, result);
-  if (result.missing.empty()) estimate.probability = likely;
-  if (const auto relative = relative_of(q, candidate, kept->recovery, own))
-    result.key = relative->quantile(0.05);
-  else if (own)
-    result.key = value_of(kept->recovery, *own, sd_below(*own), chance).quantile(0.05);
-  result.estimate = std::move(estimate);
-  return result;
+  estimate.retention = to_estimate(own_share(kept.recovery, own, chance), kept.basis, kept.rows, kept.sources);
+  estimate.value = own ? value_estimate(kept, *own, chance) : unknown_value(kept);
+  estimate.probability = cell.chances.accuracy;
+  words.estimate = std::move(estimate);
+  return words;
+}
+
+Gap gap_of(const Toolbox& tools, const Question& q, const Cell& cell) {
+  const auto& id = q.at(tools, cell.model).model->id;
+  const auto& variant = tools.catalog.treatments()[static_cast<std::size_t>(cell.treatment)].choice.variant;
+  const std::string task = q.table ? q.table->task : q.task.id;
+  switch (cell.missing) {
+    case Missing::size: return {"memory of " + id, "its number of parameters or its geometry"};
+    case Missing::retention:
+      if (variant.kv != "fp16" && q.standings->cache == nullptr)
+        return {"quality with a KV cache in " + variant.kv,
+                "measurements of two models with a KV cache of 8 bits and whole weights"};
+      return {"quality of " + variant.technique + " " + variant.scheme,
+              "a measurement of " + variant.technique + " " + variant.scheme + " on " + q.task.family + " tasks"};
+    case Missing::score:
+      return {"quality of " + id, "a score of " + id + " on " + q.task.id + " (accuracy.min is absolute)"};
+    case Missing::comparison:
+      return {"quality of " + id, "scores of " + id + " and " + q.model->id + " in one table on " + q.task.family};
+    case Missing::in_use: {
+      const bool absolute = q.profile.accuracy.min && cell.model == q.current;
+      return {"quality of " + id,
+              "a score of " + q.model->id + " on " + task + ": " + describe(*q.baseline) + " does not tell whether " +
+                  (absolute ? percent(*q.profile.accuracy.min) : percent(*q.profile.accuracy.retain) + " of it") +
+                  " is reached"};
+    }
+    case Missing::speed:
+      return {"speed of " + id,
+              "bandwidth and rates of the hardware, and a measured run of " + variant.engine + " on its kind (slo)"};
+    case Missing::effort:
+      return {"time to make " + variant.technique + " " + variant.scheme,
+              "rates of the hardware that makes it, and the "
+              "work of the technique (budget.hours_to_compress)"};
+    case Missing::nothing: break;
+  }
+  return {};
 }
 
 }  // namespace advisor

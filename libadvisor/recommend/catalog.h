@@ -11,44 +11,49 @@
 #include <vector>
 
 #include "core/knowledge.h"
+#include "estimate/effort.h"
+#include "estimate/estimator.h"
 #include "estimate/kv_cache.h"
-#include "estimate/quality.h"
-#include "estimate/weights.h"
-#include "recommend/pooled_quality.h"
 #include "recommend/treatments.h"
 #include "rules/facts.h"
 
 namespace advisor {
 
-class Estimator;
-
 /// A treatment that a model can have.
 struct Applied {
   int treatment = 0;                               ///< into Catalog::treatments
-  double stored = 0;                               ///< bytes of the weights
-  double read = 0;                                 ///< of them for one decode step of one sequence
-  double upper_stored = 0, upper_read = 0;         ///< mixed precision: if all layers kept the larger scheme
+  double stored = 0, read = 0;                     ///< bytes of the weights; of them for a decode step of one sequence
+  double upper_stored = 0, upper_read = 0;         ///< mixed precision: if all layers had the larger scheme
   const PublishedCheckpoint* published = nullptr;  ///< the best one: official ones first, then by name
+  const PublishedCheckpoint* official = nullptr;  ///< an official one of this family of schemes, whatever the technique
+  const PublishedCheckpoint* qat = nullptr;       ///< a retrained one with weights of at most these bits
 };
 
 struct CatalogModel {
   const Model* model = nullptr;
   Native native = Native::sixteen_bit;
-  bool has_size = false;   ///< parameters and a layout: its memory can be estimated
-  std::string_view basis;  ///< of the layout
+  bool has_size = false;      ///< parameters, geometry or tensors: its memory can be estimated
+  bool mixture = false;       ///< of experts
+  double weights_spread = 0;  ///< sd of the bytes of the weights as a share
   double active_params = 0;
   std::optional<KvLayout> kv;
+  std::optional<ModelWork> work;  ///< of compressing it
   PreparedModel quality;
-  std::vector<Applied> applied;                           ///< by treatment
-  std::vector<const PublishedCheckpoint*> official, qat;  ///< by name
+  const SpeedEstimator::Observations* speeds = nullptr;
+  FactLayer facts{FactLayerId::model};
+  std::vector<Applied> applied;  ///< by treatment
 };
 
 struct CatalogTreatment {
   TreatmentChoice choice;
   SchemeInfo scheme;
   std::vector<PreparedTreatment> parts;
+  const Technique* technique = nullptr;
+  std::vector<const TechniqueWork*> work;  ///< of each step of making it; nullptr: nothing is known of it
   double kv_value_bytes = 2;
+  double kv_bits = 16;
   int engine = 0;  ///< into Catalog::engines
+  int base = 0;    ///< the treatment with the same weights and a whole cache
 };
 
 class Catalog {
@@ -56,19 +61,32 @@ class Catalog {
   Catalog(const Knowledge& knowledge, const Estimator& estimator);
 
   const std::vector<CatalogModel>& models() const { return models_; }              ///< by id
-  const std::vector<CatalogTreatment>& treatments() const { return treatments_; }  ///< fixed order
+  const std::vector<CatalogTreatment>& treatments() const { return treatments_; }  ///< in a fixed order
   const std::vector<std::string>& engines() const { return engines_; }
   int find(const std::string& model) const;  ///< index, or -1
 
-  /// The same for a model that is in no catalog: a checkpoint at hand. It must outlive the result.
+  /// A model that is in no catalog: a checkpoint at hand. It must outlive the result.
   CatalogModel prepare(const Model& model) const;
 
+  /// Facts of all treatments on a generation of hardware; made when first asked for.
+  const std::vector<FactLayer>& facts(const std::string& generation) const;
+  /// What the engine matrix says about a treatment there; nullptr: nothing.
+  const EngineSupport* support(int treatment, const std::string& generation) const;
+
  private:
+  void add_treatments();
+  void add_published(CatalogModel& entry) const;
+
   const Knowledge& knowledge_;
   const Estimator& estimator_;
   std::vector<CatalogTreatment> treatments_;
   std::vector<std::string> engines_;
   std::vector<CatalogModel> models_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::unique_ptr<const std::vector<FactLayer>>> facts_;
 };
+
+/// What the engine matrix says about (engine, format, scheme family, generation); nullptr: nothing.
+const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const std::string& generation);
 
 }  // namespace advisor

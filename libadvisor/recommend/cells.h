@@ -30,7 +30,8 @@ enum class Missing : std::uint8_t {
   score,       ///< of the uncompressed model
   comparison,  ///< scores of this model and of the one in use in one table
   in_use,      ///< a score of the model in use: its prediction does not tell
-  speed
+  speed,
+  effort
 };
 
 struct Cell {
@@ -39,7 +40,8 @@ struct Cell {
   Action action = Action::keep;
   Fate fate = Fate::undecided;
   Missing missing = Missing::nothing;
-  bool has_recovery = false, has_value = false, has_relative = false, has_speed = false;
+  bool has_recovery = false, has_value = false, has_relative = false, has_speed = false, has_ttft = false,
+       has_effort = false;           ///< has_effort: something has to be made, and its work is known
   const RuleSource* rule = nullptr;  ///< Fate::forbidden
   Limit failed = Limit::memory;      ///< Fate::limit
   Chances chances;
@@ -49,6 +51,7 @@ struct Cell {
   Distribution value;                             ///< absolute score, fraction of 1
   Distribution relative;                          ///< to the model in use
   Distribution log_decode, log_ttft, log_tpot;    ///< ln of tokens per second, seconds, seconds
+  Distribution log_hours;                         ///< ln of the hours of compression work
   Objectives objectives;
 };
 inline constexpr int own_model = -1;

@@ -20,7 +20,7 @@ std::optional<Counterfactual> smallest(const Toolbox& tools, const Question& que
   for (const auto& change : changes) {
     Question changed = question;
     change.apply(changed);
-    const auto decision = decide_judged(tools, changed);
+    const auto decision = decide(tools, changed);
     if (decision.outcome == Outcome::recommended)
       return Counterfactual{change.field, from, change.to, std::string(name(*decision.verdict))};
   }

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "recommend/judged_decision.h"
+#include "recommend/decide.h"
 
 namespace advisor {
 

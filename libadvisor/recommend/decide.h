@@ -40,6 +40,9 @@ struct Decision {
 /// Reads nothing but its arguments and is safe to call from many threads.
 Decision decide(const Toolbox& tools, const Question& question);
 
+/// For each ranked cell the first of the front that is at least as good in everything; itself when in the front.
+std::vector<int> dominating(const Decision& decision);
+
 Verdict verdict_of(Action action);
 
 }  // namespace advisor

@@ -1,12 +1,13 @@
-// What to do to get a variant: readable steps, the recipe for what libadvisor executes, the launch settings.
+// What to do to get a variant: the routes through the graph of variants, the recipe for what libadvisor executes, the
+// settings to serve it and the commands.
 #pragma once
 
-#include "recommend/candidates.h"
-#include "recommend/question.h"
-#include "recommend/toolbox.h"
+#include "core/recommendation.h"
+#include "recommend/cell_judge.h"
 
 namespace advisor {
 
-void add_plan(const Toolbox& tools, const Question& question, const Candidate& candidate, Option& option);
+/// Fills route, other_routes, steps, recipe, launch and commands of an option whose rank is set.
+void add_plan(const Toolbox& tools, const Question& question, CellJudge& judge, const Cell& cell, Option& option);
 
 }  // namespace advisor

@@ -27,6 +27,7 @@ class PooledQuality {
 
  private:
   using Groups = std::map<std::string, Retention>;  ///< by "<bits>|<family or model>", "<bits>|" for all
+  static const Retention* find(const Groups& groups, double bits, const std::vector<std::string>& of);
   Groups caches_, retrained_;
 };
 

@@ -8,23 +8,28 @@
 #include "core/units.h"
 #include "estimate/cost.h"
 #include "recommend/accuracy.h"
-#include "recommend/candidates.h"
+#include "recommend/treatments.h"
 
 namespace advisor {
 
 namespace {
 
-/// Applied when the profile sets no accuracy limit: without one every compression would do.
-constexpr double default_retain = 0.9;
-
-const Model& resolve_model(const Profile& profile, const Knowledge& knowledge, const Model* checkpoint_model) {
-  if (checkpoint_model != nullptr) return *checkpoint_model;
-  for (const auto& model : knowledge.models)
-    if (model.id == profile.model) return model;
+void resolve_model(const Toolbox& tools, const Model* checkpoint_model, Question& q) {
+  if (checkpoint_model != nullptr) {
+    q.model = checkpoint_model;
+    q.own = std::make_shared<const CatalogModel>(tools.catalog.prepare(*checkpoint_model));
+    return;
+  }
+  q.current = tools.catalog.find(q.profile.model);
+  if (q.current >= 0) {
+    q.model = tools.catalog.models()[static_cast<std::size_t>(q.current)].model;
+    return;
+  }
   std::vector<std::string> ids;
-  for (const auto& model : knowledge.models) ids.push_back(model.id);
-  throw Error(ErrorCode::not_found, "model: \"" + profile.model + "\" is neither a catalog id nor a checkpoint folder" +
-                                        did_you_mean(profile.model, ids));
+  for (const auto& entry : tools.catalog.models()) ids.push_back(entry.model->id);
+  throw Error(ErrorCode::not_found, "model: \"" + q.profile.model +
+                                        "\" is neither a catalog id nor a checkpoint folder" +
+                                        did_you_mean(q.profile.model, ids));
 }
 
 const Task& resolve_task(const Profile& profile, const Toolbox& tools) {
@@ -65,14 +70,14 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   Question q;
   q.profile = profile;
   q.hardware = hardware;
-  q.model = &resolve_model(profile, tools.knowledge, checkpoint_model);
+  resolve_model(tools, checkpoint_model, q);
   q.task = resolve_task(profile, tools);
   q.defaults = applied_defaults(profile);
   const bool benchmark = q.task.kind != "type";
   q.yardstick = {benchmark ? q.task.id : "", q.task.family, q.task.chance.value_or(0)};
-  q.table = tools.scores.choose(*q.model, q.task);
+  q.table = tools.estimator.scores().choose(*q.model, q.task);
   if (q.table) {
-    q.baseline = tools.scores.baseline(*q.model, *q.table);
+    q.baseline = tools.estimator.scores().baseline(*q.model, *q.table);
     const bool compares = q.baseline || profile.allow.switch_model;  // else no score is ever looked at
     if (!benchmark && compares) {
       q.defaults["task.benchmark"] = q.table->task + " (for scores; compression by all " + q.task.family + " tasks)";
@@ -80,16 +85,19 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
         q.yardstick.chance = task->second->chance.value_or(0);
     }
     if (compares) q.defaults["scores"] = scores_text(q);
-    if (profile.allow.switch_model)
-      q.defaults["switch.candidates"] = "the best " + format_number(switches_per_size) + " per doubling of size";
   }
+  const auto* table = q.table ? &*q.table : nullptr;
+  q.standings = tools.standings(table, q.yardstick);
+  q.own_standing = q.current == own_model ? tools.standing(*q.model, table, q.yardstick)
+                                          : q.standings->models[static_cast<std::size_t>(q.current)];
   if (!profile.accuracy.min && !profile.accuracy.retain) {
     q.profile.accuracy.retain = default_retain;
     q.default_limit = true;
     q.defaults["accuracy.retain"] = format_number(default_retain);
   }
   if (profile.engine == "any") q.defaults["engine"] = "any: " + join(engines_to_try(profile, hardware.device), " and ");
-  q.defaults["cost.utilisation"] = format_number(assumed_utilisation);
+  if (!profile.given.contains("cost.utilisation"))
+    q.defaults["cost.utilisation"] = format_number(profile.cost.utilisation);
   return q;
 }
 

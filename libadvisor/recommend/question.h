@@ -8,12 +8,13 @@
 
 #include "core/hardware.h"
 #include "core/profile.h"
+#include "recommend/cells.h"
 #include "recommend/toolbox.h"
 
 namespace advisor {
 
-/// Models to switch to that are looked at per doubling of size, best scores first.
-inline constexpr int switches_per_size = 3;
+/// Applied when the profile sets no accuracy limit: without one every compression would do.
+inline constexpr double default_retain = 0.9;
 
 struct Question {
   Profile profile;
@@ -27,6 +28,17 @@ struct Question {
   /// Nobody set an accuracy limit. The default then means each option's own uncompressed model where the model in use
   /// has no score, so that it cannot stand in the way of a switch that the task demands.
   bool default_limit = false;
+
+  int current = own_model;                     ///< the model in use: into Catalog::models
+  std::shared_ptr<const CatalogModel> own;     ///< where it is in no catalog
+  Standing own_standing;                       ///< of the model in use
+  std::shared_ptr<const Standings> standings;  ///< of the catalog
+  const CatalogModel& at(const Toolbox& tools, int model) const {
+    return model == own_model ? *own : tools.catalog.models()[static_cast<std::size_t>(model)];
+  }
+  const Standing& standing(int model) const {
+    return model == current ? own_standing : standings->models[static_cast<std::size_t>(model)];
+  }
 };
 
 /// Throws not_found with suggestions for unknown models, tasks and benchmarks, invalid_argument for hardware without

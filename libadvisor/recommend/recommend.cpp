@@ -1,61 +1,107 @@
 #include "recommend/recommend.h"
 
+#include <algorithm>
+#include <map>
+
 #include "recommend/counterfactual.h"
-#include "recommend/judged_decision.h"
+#include "recommend/decide.h"
+#include "recommend/detail.h"
+#include "recommend/plan.h"
 #include "recommend/question.h"
+#include "recommend/rejections.h"
 
 namespace advisor {
 
 namespace {
 
+Place place_of(const Cell& cell, const std::string& id) { return {cell.objectives, static_cast<int>(cell.action), id}; }
+
+void add_options(const Toolbox& tools, const Question& q, CellJudge& judge, const Decision& decision,
+                 Recommendation& answer) {
+  for (const int index : decision.front) {
+    const auto& cell = decision.cells[static_cast<std::size_t>(index)];
+    auto option = describe(tools, q, judge, cell);
+    option.rank = static_cast<int>(answer.options.size()) + 1;
+    add_plan(tools, q, judge, cell, option);
+    answer.options.push_back(std::move(option));
+  }
+  for (std::size_t i = 0; i < answer.options.size(); ++i) {
+    auto& option = answer.options[i];
+    if (i + 1 == answer.options.size()) {
+      option.decided_by = i == 0 ? "the only option that meets every limit and that no other beats"
+                                 : "last of those that meet every limit and that no other beats";
+      continue;
+    }
+    const auto& cell = decision.cells[static_cast<std::size_t>(decision.front[i])];
+    const auto& next = decision.cells[static_cast<std::size_t>(decision.front[i + 1])];
+    option.decided_by =
+        decided_by(place_of(cell, option.variant.id()), place_of(next, answer.options[i + 1].variant.id()),
+                   q.profile.priority, static_cast<int>(i) + 2);
+  }
+}
+
+void add_dominated(const Toolbox& tools, const Question& q, const Decision& decision, Recommendation& answer) {
+  const auto by = dominating(decision);
+  std::map<int, std::size_t> place;  // of the option in the front
+  for (const int index : decision.front) {
+    place[index] = answer.dominated.size();
+    answer.dominated.push_back({variant_of(tools, q, decision.cells[static_cast<std::size_t>(index)]).id(), {}});
+  }
+  for (std::size_t i = 0; i < decision.ranked.size(); ++i) {
+    if (by[i] == decision.ranked[i]) continue;
+    const auto& cell = decision.cells[static_cast<std::size_t>(decision.ranked[i])];
+    answer.dominated[place.at(by[i])].variants.push_back(variant_of(tools, q, cell).id());
+  }
+  std::erase_if(answer.dominated, [](const Dominated& group) { return group.variants.empty(); });
+}
+
 /// Rules about the profile itself: they are said once, not per option.
-void add_profile_findings(const Toolbox& tools, const Question& question, const Profile& as_given,
-                          Recommendation& answer) {
-  Variant variant;
-  variant.model = question.model->id;
-  const auto findings =
-      tools.rules.apply(collect(as_given, question.hardware, *question.model, variant, question.task), "profile");
+void add_profile_findings(const Toolbox& tools, const Question& q, CellJudge& judge, Recommendation& answer) {
+  judge.enter(q.current);
+  const auto findings = tools.rules.apply(judge.facts(), "profile");
   for (const auto& warn : findings.warns)
     answer.gaps.push_back({warn.reason, "a change of the profile (rule " + warn.rule + ")"});
   for (const auto& forbid : findings.forbids)
-    answer.rejections.push_back({"", question.model->id, "", "", "", forbid.code, forbid.rule, forbid.reason, {}});
-  if (!findings.forbids.empty()) {
-    answer.options.clear();
-    answer.outcome = Outcome::infeasible;
-    answer.verdict.reset();
-  }
+    answer.rejections.push_back({"", q.model->id, "", "", "", forbid.code, forbid.rule, forbid.reason, {}});
 }
 
 }  // namespace
 
-Recommendation recommend(const Profile& profile, const Hardware& hardware, const Knowledge& knowledge,
+Recommendation recommend(const Profile& profile, const Hardware& hardware, const Toolbox& tools,
                          const Model* checkpoint_model) {
-  const Toolbox tools(knowledge);
   const auto question = ask(tools, profile, hardware, checkpoint_model);
-  auto decision = decide_judged(tools, question);
+  const auto decision = decide(tools, question);
+  CellJudge judge(tools, question);
 
   Recommendation answer;
+  answer.outcome = decision.outcome;
+  answer.verdict = decision.verdict;
   answer.profile = question.profile;
   answer.hardware = hardware;
   answer.defaults = question.defaults;
+  const auto& knowledge = tools.knowledge;
   answer.knowledge_digest = knowledge.digest;
   answer.knowledge_rules = static_cast<std::int64_t>(tools.rules.size());
   answer.knowledge_measurements =
       static_cast<std::int64_t>(knowledge.quality.size() + knowledge.speed.size() + knowledge.scores.size());
-  answer.outcome = decision.outcome;
-  answer.verdict = decision.verdict;
-  answer.options = std::move(decision.options);
-  answer.rejections = std::move(decision.rejections);
-  answer.gaps = std::move(decision.gaps);
+  answer.models_considered = decision.models_considered;
+  answer.variants_considered = decision.variants_considered;
+  answer.variants_feasible = static_cast<std::int64_t>(decision.ranked.size());
+  add_options(tools, question, judge, decision, answer);
+  add_dominated(tools, question, decision, answer);
+  answer.rejections = rejections_of(tools, question, judge, decision);
+  answer.gaps = gaps_of(tools, question, judge, decision);
   if (!question.table)
     answer.gaps.push_back(
         {"scores on " + question.task.id, "published scores of models on " + question.task.family + " tasks"});
-  if (profile.budget.hours_to_compress)
-    answer.gaps.push_back({"budget.hours_to_compress", "an estimate of compression time, which is not made yet"});
-  add_profile_findings(tools, question, profile, answer);
-  if (answer.outcome == Outcome::infeasible && decision.memory_killed)
-    answer.counterfactuals = counterfactuals(tools, question);
+  add_profile_findings(tools, question, judge, answer);
+  if (answer.outcome == Outcome::infeasible) answer.counterfactuals = counterfactuals(tools, question);
   return answer;
+}
+
+Recommendation recommend(const Profile& profile, const Hardware& hardware, const Knowledge& knowledge,
+                         const Model* checkpoint_model) {
+  return recommend(profile, hardware, Toolbox(knowledge), checkpoint_model);
 }
 
 }  // namespace advisor

@@ -1,52 +1,67 @@
 #include "recommend/toolbox.h"
 
-#include <string_view>
+#include <algorithm>
+
+#include "estimate/score_value.h"
 
 namespace advisor {
 
-namespace {
-
-/// "W4A16" in the matrix covers "W4A16-g128", "W8A8" covers "W8A8-int8" but not "W8A8-fp8".
-bool covers(std::string_view row, const std::string& scheme) {
-  if (row == scheme) return true;
-  if (row.empty() || !std::string_view(scheme).starts_with(std::string(row) + "-")) return false;
-  const auto grid = describe_scheme(scheme).grid;
-  return grid.empty() || grid == "int8" || grid == "int4" || row.find(grid) != std::string_view::npos;
-}
-
-/// Rows read "<format>:<scheme>", or the format alone when they speak for all schemes.
-bool speaks_for(const EngineSupport& row, const Variant& variant) {
-  const auto colon = row.format.find(':');
-  if (std::string_view(row.format).substr(0, colon) != variant.format) return false;
-  return colon == std::string::npos || covers(std::string_view(row.format).substr(colon + 1), variant.scheme);
-}
-
-int permissiveness(const EngineSupport& row) {
-  return row.supported == "yes" ? 2 : row.supported == "emulated" ? 1 : 0;
-}
-
-}  // namespace
-
 Toolbox::Toolbox(const Knowledge& snapshot)
     : knowledge(snapshot),
-      quality(snapshot),
-      scores(snapshot),
-      speed(snapshot),
-      rules(RuleSet::compile(snapshot.rules)) {
-  for (const auto& technique : snapshot.techniques) techniques[technique.id] = &technique;
+      estimator(snapshot),
+      pooled(snapshot),
+      rules(RuleSet::compile(snapshot.rules)),
+      catalog(snapshot, estimator) {
   for (const auto& task : snapshot.tasks) tasks[task.id] = &task;
+  std::set<std::string> of_models;  // derived facts that come from a fact of the model
+  const auto all = rules.describe();
+  const auto reads = [&](const RuleInfo& rule) {
+    return std::any_of(rule.reads.begin(), rule.reads.end(), [&](const FactInfo& fact) {
+      return fact.path.starts_with("model.") || of_models.contains(fact.path);
+    });
+  };
+  for (bool added = true; added;) {
+    added = false;
+    for (const auto& rule : all)
+      if (rule.source.kind == "derive" && reads(rule)) added |= of_models.insert(rule.source.fact).second;
+  }
+  for (const auto& rule : all) {
+    if (rule.source.kind != "forbid" || !reads(rule)) continue;
+    reads_model.insert(rule.source.id);
+    treatment_rules_read_model |= rule.layer == name(FactLayerId::treatment);
+  }
 }
 
-const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const Device& device) {
-  // Several lines may speak (kernels, versions): one that runs it is enough; then by source, so no order matters.
-  const EngineSupport* best = nullptr;
-  for (const auto& row : knowledge.engine_support) {
-    if (row.engine != variant.engine || row.generation != device.generation || !speaks_for(row, variant)) continue;
-    if (best == nullptr || permissiveness(row) > permissiveness(*best) ||
-        (permissiveness(row) == permissiveness(*best) && row.source < best->source))
-      best = &row;
+Standing Toolbox::standing(const Model& model, const ScoreTable* table, const Yardstick& yardstick) const {
+  Standing standing;
+  Yardstick own = yardstick;
+  if (table != nullptr) {
+    if (const auto baseline = estimator.scores().baseline(model, *table)) {
+      standing.known = true, standing.predicted = baseline->predicted();
+      standing.value = baseline->value;
+      standing.below = sd_below(*baseline), standing.above = sd_above(*baseline);
+      standing.low = baseline->low, standing.high = baseline->high;
+      own.baseline = baseline->value;
+    }
   }
-  return best;
+  standing.task = estimator.quality().prepare(own);
+  return standing;
+}
+
+std::shared_ptr<const Standings> Toolbox::standings(const ScoreTable* table, const Yardstick& yardstick) const {
+  const Key key{table ? table->task : "", table ? table->harness : "",
+                table ? table->mode : "", yardstick.task,
+                yardstick.family,         yardstick.chance};
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = standings_.find(key); found != standings_.end()) return found->second;
+  }
+  auto made = std::make_shared<Standings>();
+  made->models.reserve(catalog.models().size());
+  for (const auto& entry : catalog.models()) made->models.push_back(standing(*entry.model, table, yardstick));
+  made->cache = pooled.cache(8, yardstick.family);
+  const std::scoped_lock lock(mutex_);
+  return standings_.try_emplace(key, std::move(made)).first->second;
 }
 
 }  // namespace advisor

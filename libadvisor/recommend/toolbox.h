@@ -1,37 +1,60 @@
-// Everything that one query needs and that does not change while it is asked again with another field: indexed
-// measurements, compiled rules, looked-up tables.
+// Everything that a decision needs and that no question changes: one estimator, compiled rules, the prepared catalog.
+// Built once per knowledge; const, and safe to share between threads.
 #pragma once
 
 #include <map>
-#include <optional>
+#include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "core/knowledge.h"
-#include "core/profile.h"
-#include "estimate/quality.h"
-#include "estimate/scores.h"
-#include "estimate/throughput.h"
+#include "estimate/estimator.h"
+#include "recommend/catalog.h"
+#include "recommend/pooled_quality.h"
 #include "rules/rule_set.h"
 
 namespace advisor {
 
-/// What the engine matrix says about (engine, format, scheme family, generation); nullptr: nothing.
-const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const Device& device);
+/// Where an uncompressed model stands on the yardstick of a question, as numbers.
+struct Standing {
+  bool known = false, predicted = false;
+  double value = 0;             ///< fraction of 1
+  double below = 0, above = 0;  ///< standard deviation to either side
+  double low = 0, high = 0;     ///< central 90 %
+  PreparedTask task;            ///< what compression does to it there
+};
+
+/// Of all models of the catalog, in its order.
+struct Standings {
+  std::vector<Standing> models;
+  const Retention* cache = nullptr;  ///< what a KV cache of 8 bits leaves on such tasks
+};
 
 struct Toolbox {
   explicit Toolbox(const Knowledge& snapshot);
+  Toolbox(const Toolbox&) = delete;
+
   const Knowledge& knowledge;
-  QualityEstimator quality;
-  ScoreTables scores;
-  SpeedEstimator speed;
-  RuleSet rules;
-  std::map<std::string, const Technique*> techniques;
+  const Estimator estimator;
+  const PooledQuality pooled;
+  const RuleSet rules;
+  const Catalog catalog;
   std::map<std::string, const Task*> tasks;
-  const EngineSupport* support(const Variant& variant, const Device& device) const {
-    return find_support(knowledge, variant, device);
-  }
+  /// Forbids that read anything of the model; the others answer alike for all models.
+  std::set<std::string> reads_model;
+  bool treatment_rules_read_model = false;
+
+  /// Looked up when first asked for.
+  std::shared_ptr<const Standings> standings(const ScoreTable* table, const Yardstick& yardstick) const;
+  Standing standing(const Model& model, const ScoreTable* table, const Yardstick& yardstick) const;
+
+ private:
+  using Key = std::tuple<std::string, std::string, std::string, std::string, std::string, double>;
+  mutable std::mutex mutex_;
+  mutable std::map<Key, std::shared_ptr<const Standings>> standings_;
 };
 
 }  // namespace advisor

@@ -17,8 +17,9 @@
 #include "core/json.h"
 #include "io/database.h"
 #include "io/yaml.h"
-#include "report/explain.h"
 #include "recommend/recommend.h"
+#include "recommend/toolbox.h"
+#include "report/explain.h"
 
 namespace advisor {
 namespace {
@@ -32,6 +33,11 @@ const Knowledge& knowledge() {
     return loaded;
   }();
   return snapshot;
+}
+
+const Toolbox& tools() {
+  static const Toolbox all(knowledge());
+  return all;
 }
 
 Document read(const fs::path& path) {
@@ -134,16 +140,16 @@ TEST_P(Scenario, HoldsWithTheRealDatabase) {
   const auto profile = parse_profile(text->text, path.string());
   if (const auto* error = find(*expect, "error")) {
     try {
-      recommend(profile, hardware_of(profile), knowledge());
+      recommend(profile, hardware_of(profile), tools());
       FAIL() << "no error";
     } catch (const Error& thrown) {
       EXPECT_THAT(thrown.what(), testing::HasSubstr(error->text));
     }
     return;
   }
-  const auto answer = recommend(profile, hardware_of(profile), knowledge());
+  const auto answer = recommend(profile, hardware_of(profile), tools());
   check(*expect, answer);
-  EXPECT_EQ(to_json(answer), to_json(recommend(profile, hardware_of(profile), knowledge())));
+  EXPECT_EQ(to_json(answer), to_json(recommend(profile, hardware_of(profile), tools())));
   if (HasFailure()) std::puts(explain(answer).c_str());
 }
 
@@ -212,7 +218,7 @@ TEST(Scenarios, FirstLightIsCompressedByWhatLibadvisorExecutes) {
   tiny.vocab = 4096, tiny.max_context = 256;
   tiny.tie_embeddings = true;
   tiny.modalities_in = tiny.modalities_out = {"text"};
-  const auto answer = recommend(profile, hardware_of(profile), knowledge(), &tiny);
+  const auto answer = recommend(profile, hardware_of(profile), tools(), &tiny);
   ASSERT_EQ(answer.verdict, Verdict::compress);
   EXPECT_EQ(answer.options.front().variant.scheme, "Q8_0");
   EXPECT_TRUE(answer.options.front().recipe);

@@ -1,0 +1,195 @@
+#include "recommend/catalog.h"
+
+#include <algorithm>
+#include <string_view>
+#include <tuple>
+
+#include "estimate/layout.h"
+#include "estimate/memory.h"
+#include "estimate/weights.h"
+
+namespace advisor {
+
+namespace {
+
+/// "W4A16" in the matrix covers "W4A16-g128", "W8A8" covers "W8A8-int8" but not "W8A8-fp8".
+bool covers(std::string_view row, const std::string& scheme) {
+  if (row == scheme) return true;
+  if (row.empty() || !std::string_view(scheme).starts_with(std::string(row) + "-")) return false;
+  const auto grid = describe_scheme(scheme).grid;
+  return grid.empty() || grid == "int8" || grid == "int4" || row.find(grid) != std::string_view::npos;
+}
+
+/// Rows read "<format>:<scheme>", or the format alone when they speak for all schemes.
+bool speaks_for(const EngineSupport& row, const Variant& variant) {
+  const auto colon = row.format.find(':');
+  if (std::string_view(row.format).substr(0, colon) != variant.format) return false;
+  return colon == std::string::npos || covers(std::string_view(row.format).substr(colon + 1), variant.scheme);
+}
+
+int permissiveness(const EngineSupport& row) {
+  return row.supported == "yes" ? 2 : row.supported == "emulated" ? 1 : 0;
+}
+
+bool is_mixture(const Model& model) {
+  return model.active_params && model.params && *model.active_params < 0.9 * *model.params;
+}
+
+/// Official ones first, then by name.
+bool better(const PublishedCheckpoint& a, const PublishedCheckpoint* b) {
+  return b == nullptr || std::tuple(!a.official, a.checkpoint) < std::tuple(!b->official, b->checkpoint);
+}
+
+/// Weights of so few bits, activations and cache aside: what "the same compression" means.
+bool same_family(const CatalogTreatment& a, const CatalogTreatment& b) {
+  return a.scheme.weight_bits == b.scheme.weight_bits && a.scheme.activation_bits == b.scheme.activation_bits &&
+         a.choice.variant.format == b.choice.variant.format && a.choice.variant.sparsity == b.choice.variant.sparsity;
+}
+
+}  // namespace
+
+const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const std::string& generation) {
+  // Several lines may speak (kernels, versions): one that runs it is enough; then by source, so no order matters.
+  const EngineSupport* best = nullptr;
+  for (const auto& row : knowledge.engine_support) {
+    if (row.engine != variant.engine || row.generation != generation || !speaks_for(row, variant)) continue;
+    if (best == nullptr || permissiveness(row) > permissiveness(*best) ||
+        (permissiveness(row) == permissiveness(*best) && row.source < best->source))
+      best = &row;
+  }
+  return best;
+}
+
+Catalog::Catalog(const Knowledge& knowledge, const Estimator& estimator)
+    : knowledge_(knowledge), estimator_(estimator) {
+  add_treatments();
+  std::vector<const Model*> sorted;
+  for (const auto& model : knowledge.models) sorted.push_back(&model);
+  std::sort(sorted.begin(), sorted.end(), [](const Model* a, const Model* b) { return a->id < b->id; });
+  models_.reserve(sorted.size());
+  for (const auto* model : sorted) models_.push_back(prepare(*model));
+}
+
+void Catalog::add_treatments() {
+  std::map<std::string, const Technique*> techniques;
+  for (const auto& technique : knowledge_.techniques) techniques[technique.id] = &technique;
+  std::map<std::string, int> bases;  // by id with a whole cache
+  for (auto& choice : all_treatments(knowledge_)) {
+    CatalogTreatment entry;
+    const auto& variant = choice.variant;
+    entry.scheme = describe_scheme(variant.scheme);
+    for (const auto& part : choice.parts) entry.parts.push_back(estimator_.quality().prepare(part));
+    if (const auto found = techniques.find(variant.technique); found != techniques.end())
+      entry.technique = found->second;
+    // Mixed precision is one job, two factors of quality.
+    if (choice.origin == Origin::made)
+      for (std::size_t i = 0; i < (choice.upper.empty() ? choice.parts.size() : 1); ++i)
+        entry.work.push_back(technique_work(choice.parts[i].technique, choice.executable));
+    entry.kv_value_bytes = kv_value_bytes(variant.kv);
+    entry.kv_bits = choice.quantized_kv ? 8 : 16;
+    const auto engine = std::find(engines_.begin(), engines_.end(), variant.engine);
+    entry.engine = static_cast<int>(engine - engines_.begin());
+    if (engine == engines_.end()) engines_.push_back(variant.engine);
+    Variant whole = variant;
+    whole.kv = "fp16";
+    entry.base = bases.try_emplace(whole.id(), static_cast<int>(treatments_.size())).first->second;
+    entry.choice = std::move(choice);
+    treatments_.push_back(std::move(entry));
+  }
+}
+
+CatalogModel Catalog::prepare(const Model& model) const {
+  CatalogModel entry;
+  entry.model = &model;
+  entry.native = native_of(model);
+  entry.mixture = is_mixture(model);
+  entry.kv = kv_layout(model);
+  entry.quality = estimator_.quality().prepare(model);
+  entry.speeds = estimator_.speed().observations(model.id);
+  entry.facts = model_facts(model);
+  const auto layout = layout_of(model);
+  entry.has_size = layout && entry.kv;
+  if (layout) {
+    entry.weights_spread = weights_spread(layout->basis);
+    entry.work = model_work(model, *layout);
+  }
+  std::map<int, std::size_t> made;  // by base: many differ in nothing but the cache
+  for (std::size_t i = 0; i < treatments_.size(); ++i) {
+    const auto& treatment = treatments_[i];
+    if (!applies(treatment.choice, entry.native)) continue;
+    Applied applied;
+    applied.treatment = static_cast<int>(i);
+    if (const auto base = made.find(treatment.base); base != made.end()) {
+      applied = entry.applied[base->second];
+      applied.treatment = static_cast<int>(i);
+    } else if (layout) {
+      auto variant = treatment.choice.variant;
+      const auto bytes = estimate_weights(model, *layout, weight_format(variant, model));
+      applied.stored = bytes.bytes, applied.read = bytes.read_bytes;
+      entry.active_params = bytes.active_params;
+      if (!treatment.choice.upper.empty()) {
+        variant.scheme = treatment.choice.upper;
+        const auto upper = estimate_weights(model, *layout, weight_format(variant, model));
+        applied.upper_stored = upper.bytes, applied.upper_read = upper.read_bytes;
+      }
+    }
+    made.try_emplace(treatment.base, entry.applied.size());
+    entry.applied.push_back(applied);
+  }
+  add_published(entry);
+  return entry;
+}
+
+void Catalog::add_published(CatalogModel& entry) const {
+  for (const auto& row : knowledge_.published) {
+    if (row.model != entry.model->id) continue;
+    for (auto& applied : entry.applied) {
+      const auto& treatment = treatments_[static_cast<std::size_t>(applied.treatment)];
+      if (holds(row, treatment.choice) && better(row, applied.published)) applied.published = &row;
+    }
+  }
+  // What somebody made is only there when somebody published it.
+  std::erase_if(entry.applied, [&](const Applied& applied) {
+    return treatments_[static_cast<std::size_t>(applied.treatment)].choice.origin == Origin::found &&
+           applied.published == nullptr;
+  });
+  for (auto& applied : entry.applied) {
+    const auto& mine = treatments_[static_cast<std::size_t>(applied.treatment)];
+    if (mine.choice.origin == Origin::as_published) continue;
+    for (const auto& other : entry.applied) {
+      if (other.published == nullptr) continue;
+      const auto& theirs = treatments_[static_cast<std::size_t>(other.treatment)];
+      if (other.published->official && same_family(mine, theirs) && better(*other.published, applied.official))
+        applied.official = other.published;
+      if (theirs.choice.origin == Origin::found && theirs.scheme.weight_bits <= mine.scheme.weight_bits &&
+          mine.engine == theirs.engine && better(*other.published, applied.qat))
+        applied.qat = other.published;
+    }
+  }
+}
+
+int Catalog::find(const std::string& model) const {
+  const auto place = std::lower_bound(models_.begin(), models_.end(), model,
+                                      [](const CatalogModel& a, const std::string& id) { return a.model->id < id; });
+  return place != models_.end() && place->model->id == model ? static_cast<int>(place - models_.begin()) : -1;
+}
+
+const EngineSupport* Catalog::support(int treatment, const std::string& generation) const {
+  return find_support(knowledge_, treatments_[static_cast<std::size_t>(treatment)].choice.variant, generation);
+}
+
+const std::vector<FactLayer>& Catalog::facts(const std::string& generation) const {
+  const std::scoped_lock lock(mutex_);
+  auto& known = facts_[generation];
+  if (!known) {
+    auto layers = std::make_unique<std::vector<FactLayer>>();
+    for (const auto& treatment : treatments_) {
+      const auto& variant = treatment.choice.variant;
+      layers->push_back(treatment_facts(variant, treatment.technique, find_support(knowledge_, variant, generation)));
+    }
+    known = std::move(layers);
+  }
+  return *known;
+}
+
+}  // namespace advisor

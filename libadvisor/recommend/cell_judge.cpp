@@ -1,0 +1,391 @@
+#include "recommend/cell_judge.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "estimate/cost.h"
+#include "estimate/weights.h"
+
+namespace advisor {
+
+namespace {
+
+constexpr double unknown = std::numeric_limits<double>::infinity();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+struct Slots {
+  int model = fact_slot("variant.model"), action = fact_slot("plan.action"), current = fact_slot("plan.current_model"),
+      uses_published = fact_slot("plan.uses_published"), retrained = fact_slot("plan.retrained"),
+      is_qat = fact_slot("plan.is_qat"), official_published = fact_slot("plan.official_published"),
+      qat_published = fact_slot("plan.qat_published"), checkpoint = fact_slot("published.checkpoint"),
+      official = fact_slot("published.official"), publisher = fact_slot("published.publisher"),
+      memory_total = fact_slot("memory.total"), memory_weights = fact_slot("memory.weights"),
+      memory_kv = fact_slot("memory.kv_cache"), memory_overhead = fact_slot("memory.overhead"),
+      memory_available = fact_slot("memory.available"), memory_share = fact_slot("memory.share"),
+      memory_kv_share = fact_slot("memory.kv_share"), mean = fact_slot("quality.mean"), low = fact_slot("quality.low"),
+      retention = fact_slot("quality.retention"), probability = fact_slot("quality.probability"),
+      baseline_predicted = fact_slot("quality.baseline_predicted"), decode = fact_slot("speed.decode"),
+      ttft = fact_slot("speed.ttft"), tpot = fact_slot("speed.tpot"), gain = fact_slot("speed.gain"),
+      per_hour = fact_slot("cost.usd_per_hour"), per_million = fact_slot("cost.usd_per_million"),
+      hours = fact_slot("effort.hours");
+};
+const Slots& slots() {
+  static const Slots all;
+  return all;
+}
+
+}  // namespace
+
+CellJudge::CellJudge(const Toolbox& tools, const Question& question)
+    : tools_(tools),
+      q_(question),
+      treatment_facts_(tools.catalog.facts(question.hardware.device.generation)),
+      query_facts_(query_facts(question.profile, question.hardware, question.task)),
+      sides_(tools.catalog.engines().size()),
+      prefilters_(tools.catalog.treatments().size()),
+      sites_(tools.catalog.treatments().size()) {
+  const auto tried = engines_to_try(q_.profile, q_.hardware.device);
+  for (std::size_t i = 0; i < sides_.size(); ++i) {
+    const auto& engine = tools.catalog.engines()[i];
+    auto& side = sides_[i];
+    side.tried = std::find(tried.begin(), tried.end(), engine) != tried.end();
+    if (!side.tried) continue;
+    side.usable = engine_memory(engine, q_.hardware);
+    side.prefill = prefill_tokens(engine, q_.hardware.device);
+  }
+  const auto& workload = q_.profile.workload;
+  load_.input_tokens = workload.input_tokens, load_.output_tokens = workload.output_tokens;
+  load_.concurrency = workload.concurrency;
+  price_ = hourly_cost(tools.knowledge, q_.hardware, {.user_usd_per_hour = q_.profile.cost.usd_per_hour});
+  rates_ = advisor::job_rates(q_.hardware);
+  facts_.use(query_facts_);
+  check_profile();
+}
+
+void CellJudge::check_profile() {
+  const auto add = [&](const RuleSource* rule) {
+    if (rule != nullptr) profile_rules_.push_back(rule);
+  };
+  facts_.use(q_.at(tools_, q_.current).facts);
+  candidate_facts_.set(slots().model, Value(q_.model->id));
+  facts_.use(candidate_facts_);
+  for (std::size_t layer = 0; layer < fact_layers; ++layer)
+    add(tools_.rules.forbidden(facts_, static_cast<FactLayerId>(layer), "profile"));
+  add(tools_.rules.forbidden(facts_, FactLayerId::query, "variant"));
+}
+
+const RuleSource* CellJudge::enter(int model) {
+  model_ = model;
+  entry_ = &q_.at(tools_, model);
+  for (auto& side : sides_) side.entered = false, side.whole_decode.reset();
+  facts_.use(entry_->facts);
+  described_ = nullptr;
+  candidate_facts_.clear();
+  candidate_facts_.set(slots().model, Value(entry_->model->id));
+  candidate_facts_.set(slots().current, Value(model == q_.current));
+  return tools_.rules.forbidden(facts_, FactLayerId::model);
+}
+
+bool CellJudge::is_tried(const Applied& applied) const {
+  const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
+  return sides_[static_cast<std::size_t>(treatment.engine)].tried;
+}
+
+Action CellJudge::action_of(const Applied& applied) const {
+  const auto& choice = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].choice;
+  const bool whole = choice.origin == Origin::as_published && !choice.quantized_kv;
+  if (model_ == q_.current) return whole ? Action::keep : Action::compress;
+  return whole ? Action::switch_model : Action::compress_and_switch;
+}
+
+Accuracy CellJudge::uncompressed(int model) const { return judge_accuracy(q_, model, {1, 0, 30}); }
+
+/// Rules that read nothing of the model give every model the same answer.
+const RuleSource* CellJudge::treatment_rule(const Applied& applied) {
+  auto& known = prefilters_[static_cast<std::size_t>(applied.treatment)];
+  if (!known.asked) {
+    known.asked = true;
+    Facts general;
+    general.use(query_facts_);
+    general.use(treatment_facts_[static_cast<std::size_t>(applied.treatment)]);
+    const auto* rule = tools_.rules.forbidden(general, FactLayerId::treatment);
+    if (rule != nullptr && !tools_.reads_model.contains(rule->id)) known.rule = rule;
+  }
+  if (known.rule != nullptr) return known.rule;
+  facts_.use(treatment_facts_[static_cast<std::size_t>(applied.treatment)]);
+  return tools_.treatment_rules_read_model ? tools_.rules.forbidden(facts_, FactLayerId::treatment) : nullptr;
+}
+
+void CellJudge::set_candidate(const Applied& applied, Action action) {
+  const auto& s = slots();
+  const auto& choice = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].choice;
+  const bool first = described_ == nullptr;
+  if (first || described_action_ != action) candidate_facts_.set(s.action, Value(std::string(name(action))));
+  const auto put = [&](int slot, const PublishedCheckpoint* row, const PublishedCheckpoint* before) {
+    if (!first && row == before) return;
+    row != nullptr ? candidate_facts_.set(slot, Value(row->checkpoint)) : candidate_facts_.clear(slot);
+  };
+  put(s.official_published, applied.official, first ? nullptr : described_->official);
+  put(s.qat_published, applied.qat, first ? nullptr : described_->qat);
+  if (first || applied.published != described_->published) {
+    put(s.checkpoint, applied.published, first ? nullptr : described_->published);
+    if (applied.published != nullptr) {
+      candidate_facts_.set(s.official, Value(applied.published->official));
+      candidate_facts_.set(s.publisher, Value(applied.published->publisher));
+    } else {
+      candidate_facts_.clear(s.official), candidate_facts_.clear(s.publisher);
+    }
+  }
+  candidate_facts_.set(s.uses_published, Value(applied.published != nullptr));
+  candidate_facts_.set(s.retrained, Value(choice.origin == Origin::found));
+  candidate_facts_.set(s.is_qat, Value(choice.origin == Origin::found));
+  facts_.use(candidate_facts_);
+  described_ = &applied, described_action_ = action;
+}
+
+const RuleSource* CellJudge::candidate_rule(const Applied& applied, Action action) {
+  set_candidate(applied, action);
+  return tools_.rules.forbidden(facts_, FactLayerId::candidate);
+}
+
+CellJudge::EngineSide& CellJudge::side_of(const CatalogTreatment& treatment) {
+  auto& side = sides_[static_cast<std::size_t>(treatment.engine)];
+  if (side.entered) return side;
+  side.entered = true;
+  const auto& engine = treatment.choice.variant.engine;
+  const auto& workload = q_.profile.workload;
+  side.overhead = engine_overhead(engine, *entry_->model, q_.hardware.device,
+                                  {workload.context, workload.concurrency, q_.hardware.count, side.prefill});
+  side.paging = kv_paging(engine, *entry_->model);
+  side.copies = kv_copies(engine, *entry_->model, q_.hardware.count);
+  return side;
+}
+
+double CellJudge::chance_of_memory(const CatalogTreatment& treatment, double weights, EngineSide& side) {
+  const auto& workload = q_.profile.workload;
+  const double cache = kv_bytes(*entry_->kv, treatment.kv_value_bytes, static_cast<double>(workload.context),
+                                static_cast<double>(workload.concurrency), side.paging) *
+                       side.copies;
+  memory_ = add_up({weights, entry_->weights_spread, cache, entry_->kv->spread, side.overhead.activations,
+                    side.overhead.other, side.overhead.sd, side.usable, static_cast<double>(q_.hardware.count)});
+  return memory_.need().probability_below(memory_.available);
+}
+
+/// Bytes of the weights. Of mixed precision as many as just fit: the average rises in steps of a tenth of a bit from
+/// the smaller scheme to the larger one, and is the larger one where that fits. A step less than that changes memory by
+/// less than its own uncertainty.
+double CellJudge::weights_of(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell) {
+  if (treatment.choice.upper.empty()) return applied.stored;
+  const double low = treatment.scheme.bits_per_weight, high = bits_per_weight(treatment.choice.upper);
+  const auto bytes = [&](double bits) {
+    return applied.stored + (applied.upper_stored - applied.stored) * (bits - low) / (high - low);
+  };
+  const int steps = static_cast<int>(std::ceil((high - low) / 0.1));
+  const auto bits = [&](int step) { return std::min(high, low + 0.1 * step); };
+  int fits = 0, too_much = steps + 1;  // need grows with every step
+  while (too_much - fits > 1) {
+    const int middle = (fits + too_much) / 2;
+    const bool fit = chance_of_memory(treatment, bytes(bits(middle)), side) >= q_.profile.confidence;
+    (fit ? fits : too_much) = middle;
+  }
+  cell.mixed_bits = bits(fits);
+  return bytes(cell.mixed_bits);
+}
+
+const SpeedEstimator::Site* CellJudge::site(const Applied& applied) {
+  const auto base = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].base;
+  auto& known = sites_[static_cast<std::size_t>(base)];
+  const std::size_t kind = entry_->mixture ? 1 : 0;
+  if (!known.asked[kind]) {
+    known.asked[kind] = true;
+    known.site[kind] = tools_.estimator.speed().site(
+        tools_.catalog.treatments()[static_cast<std::size_t>(base)].choice.variant, q_.hardware, entry_->mixture);
+  }
+  return known.site[kind] ? &*known.site[kind] : nullptr;
+}
+
+void CellJudge::judge_quality(const Applied& applied, Cell& cell) {
+  const auto recovery = recovery_of(tools_, q_, model_, applied.treatment, cell.mixed_bits);
+  if (!recovery) {
+    cell.missing = Missing::retention;
+    return;
+  }
+  cell.has_recovery = true;
+  cell.recovery = *recovery;
+  const auto accuracy = judge_accuracy(q_, model_, *recovery);
+  if (accuracy.value) cell.has_value = true, cell.value = *accuracy.value;
+  if (accuracy.relative) cell.has_relative = true, cell.relative = *accuracy.relative;
+  cell.chances.accuracy = accuracy.probability;
+  cell.missing = accuracy.missing;
+  cell.objectives.quality = cell.has_relative ? cell.relative.quantile(0.05)
+                            : cell.has_value  ? cell.value.quantile(0.05)
+                                              : 0;
+}
+
+void CellJudge::judge_speed(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell) {
+  const auto* here = site(applied);
+  if (here == nullptr) return;
+  const double share = treatment.choice.upper.empty() || applied.upper_stored <= applied.stored
+                           ? 0
+                           : (memory_.weights - applied.stored) / (applied.upper_stored - applied.stored);
+  const double read = applied.read + share * (applied.upper_read - applied.read);
+  const auto work = speed_work(
+      *entry_->model,
+      {memory_.weights, read, entry_->active_params, &*entry_->kv, treatment.kv_value_bytes, side.usable.bytes},
+      treatment.scheme, treatment.choice.variant.engine, q_.hardware, load_);
+  if (!work) return;
+  using Q = SpeedQuantity;
+  cell.has_speed = true;
+  cell.log_decode = SpeedEstimator::numbers(*here, *work, Q::decode, entry_->speeds);
+  // Alone, nobody's prompt comes between two tokens.
+  auto loaded = *work;
+  loaded.load.requests_per_second = q_.profile.workload.requests_per_second.value_or(0);
+  const bool shared = loaded.load.concurrency > 1 || loaded.load.requests_per_second > 0;
+  cell.log_tpot =
+      shared ? SpeedEstimator::numbers(*here, loaded, Q::per_token, entry_->speeds) : cell.log_decode.scaled(0, -1);
+  if (q_.profile.slo.tpot) cell.chances.tpot = cell.log_tpot.probability_below(std::log(*q_.profile.slo.tpot));
+  if (q_.profile.slo.ttft) {
+    cell.log_ttft = SpeedEstimator::numbers(*here, loaded, Q::first_token, entry_->speeds);
+    cell.has_ttft = true;
+    cell.chances.ttft = cell.log_ttft.probability_below(std::log(*q_.profile.slo.ttft));
+  }
+  cell.objectives.latency = std::exp(cell.log_tpot.mean);
+}
+
+void CellJudge::judge_cost(Cell& cell) {
+  if (!price_) return;
+  if (q_.profile.budget.usd_per_hour)
+    cell.chances.budget = Distribution{price_->mean, price_->sd, 30}.probability_below(*q_.profile.budget.usd_per_hour);
+  if (cell.has_speed)
+    cell.objectives.cost = price_->mean / (std::exp(cell.log_decode.mean) * q_.profile.cost.utilisation * 3600) * 1e6;
+}
+
+/// Hours of compression work on the machine in question. What somebody published is not made again; the time to fetch a
+/// checkpoint depends on a network that nobody described, and is not counted.
+void CellJudge::judge_effort(const CatalogTreatment& treatment, const Applied& applied, Cell& cell) {
+  const auto& choice = treatment.choice;
+  const bool nothing_to_do = choice.steps.empty() || choice.origin == Origin::found || applied.published != nullptr ||
+                             (choice.steps.size() == 1 && choice.quantized_kv);
+  cell.objectives.effort = nothing_to_do ? 0 : unknown;
+  if (nothing_to_do) {
+    if (q_.profile.budget.hours_to_compress) cell.chances.effort = 1;
+    return;
+  }
+  if (!rates_ || !entry_->work) return;
+  double hours = 0, squares = 0, df = 30;
+  const bool convert = choice.origin == Origin::as_published;
+  if (!convert && treatment.work.empty()) return;
+  const std::size_t jobs = convert ? 1 : treatment.work.size();
+  for (std::size_t i = 0; i < jobs; ++i) {
+    const auto* work = convert ? nullptr : treatment.work[i];
+    if (!convert && work == nullptr) return;
+    const auto cost = job_cost(convert ? Job::convert : Job::compress, *entry_->work, work, memory_.weights, *rates_);
+    const double mean = std::exp(cost.log_hours.mean);
+    hours += mean, squares += mean * cost.log_hours.sd * mean * cost.log_hours.sd;
+    df = std::min(df, cost.log_hours.df);
+  }
+  cell.has_effort = true;
+  cell.log_hours = {std::log(hours), std::sqrt(squares) / hours, df};
+  cell.objectives.effort = hours;
+  if (q_.profile.budget.hours_to_compress)
+    cell.chances.effort = cell.log_hours.probability_below(std::log(*q_.profile.budget.hours_to_compress));
+}
+
+void CellJudge::set_estimates(const Cell& cell, const EngineSide& side) {
+  const auto& s = slots();
+  auto& facts = estimate_facts_;
+  const auto number = [&](int slot, double value) { facts.set(slot, Value(value)); };
+  number(s.memory_total, memory_.total), number(s.memory_weights, memory_.weights);
+  number(s.memory_kv, memory_.kv_cache), number(s.memory_overhead, memory_.overhead);
+  number(s.memory_available, memory_.available), number(s.memory_share, memory_.total / memory_.available);
+  number(s.memory_kv_share, memory_.kv_cache / memory_.total);
+  number(s.mean, cell.has_value ? cell.value.mean : not_a_number);
+  number(s.low, cell.has_value ? cell.value.quantile(0.05) : not_a_number);
+  number(s.retention, cell.has_recovery ? kept_of_own(q_, model_, cell.recovery).mean : not_a_number);
+  number(s.probability, cell.chances.accuracy.value_or(not_a_number));
+  facts.set(s.baseline_predicted, Value(q_.standing(model_).predicted));
+  const double decode = cell.has_speed ? std::exp(cell.log_decode.mean) : not_a_number;
+  number(s.decode, decode);
+  number(s.gain, side.whole_decode ? decode / *side.whole_decode : not_a_number);
+  number(s.tpot, cell.has_speed ? std::exp(cell.log_tpot.mean) : not_a_number);
+  number(s.ttft, cell.has_ttft ? std::exp(cell.log_ttft.mean) : not_a_number);
+  number(s.per_hour, price_ ? price_->mean / 3600 : not_a_number);
+  number(s.per_million, cell.objectives.cost < unknown ? cell.objectives.cost : not_a_number);
+  number(s.hours, cell.objectives.effort < unknown ? cell.objectives.effort * 3600 : not_a_number);
+  facts_.use(facts);
+}
+
+Cell CellJudge::judge(const Applied& applied) {
+  const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
+  Cell cell;
+  cell.model = model_, cell.treatment = applied.treatment;
+  cell.action = action_of(applied);
+  cell.objectives = {0, unknown, unknown, unknown};
+  const auto forbid = [&](const RuleSource* rule) {
+    cell.fate = Fate::forbidden, cell.rule = rule;
+    return cell;
+  };
+  const auto fail = [&](Limit limit) {
+    cell.fate = Fate::limit, cell.failed = limit;
+    return cell;
+  };
+  if (const auto* rule = treatment_rule(applied)) return forbid(rule);
+  if (const auto* rule = candidate_rule(applied, cell.action)) return forbid(rule);
+  if (!entry_->has_size) {
+    cell.missing = Missing::size;
+    return cell;
+  }
+  auto& side = side_of(treatment);
+  const double confidence = q_.profile.confidence;
+  const double weights = weights_of(treatment, applied, side, cell);
+  cell.chances.memory = chance_of_memory(treatment, weights, side);
+  cell.memory_total = memory_.total, cell.memory_available = memory_.available;
+  if (!(*cell.chances.memory >= confidence)) return fail(Limit::memory);
+  judge_quality(applied, cell);
+  if (cell.chances.accuracy && !(*cell.chances.accuracy >= confidence)) return fail(Limit::accuracy);
+  judge_speed(treatment, applied, side, cell);
+  judge_cost(cell);
+  judge_effort(treatment, applied, cell);
+  set_estimates(cell, side);
+  if (const auto* rule = tools_.rules.forbidden(facts_, FactLayerId::estimate)) return forbid(rule);
+  if (const auto failed = first_failed(cell.chances, confidence)) return fail(*failed);
+  const auto& slo = q_.profile.slo;
+  if (cell.missing == Missing::nothing && !cell.has_speed && (slo.ttft || slo.tpot)) cell.missing = Missing::speed;
+  if (cell.missing == Missing::nothing && q_.profile.budget.hours_to_compress && !cell.chances.effort)
+    cell.missing = Missing::effort;
+  cell.fate = cell.missing == Missing::nothing ? Fate::feasible : Fate::undecided;
+  if (cell.has_speed && treatment.choice.origin == Origin::as_published && !treatment.choice.quantized_kv)
+    side.whole_decode = std::exp(cell.log_decode.mean);
+  return cell;
+}
+
+const Applied& CellJudge::applied(const Cell& cell) const {
+  const auto& all = q_.at(tools_, cell.model).applied;
+  return *std::lower_bound(all.begin(), all.end(), cell.treatment,
+                           [](const Applied& one, int treatment) { return one.treatment < treatment; });
+}
+
+const Facts& CellJudge::facts_of(const Cell& cell) {
+  enter(cell.model);
+  const auto& what = applied(cell);
+  const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(cell.treatment)];
+  // The rate of the uncompressed model on this engine belongs to the facts.
+  for (const auto& other : entry_->applied) {
+    const auto& whole = tools_.catalog.treatments()[static_cast<std::size_t>(other.treatment)];
+    if (whole.engine == treatment.engine && action_of(other) == action_of(entry_->applied.front())) {
+      judge(other);
+      break;
+    }
+  }
+  facts_.use(treatment_facts_[static_cast<std::size_t>(cell.treatment)]);
+  set_candidate(what, cell.action);
+  if (!entry_->has_size) return facts_;
+  auto& side = side_of(treatment);
+  Cell again;
+  chance_of_memory(treatment, weights_of(treatment, what, side, again), side);
+  set_estimates(cell, side);
+  return facts_;
+}
+
+}  // namespace advisor

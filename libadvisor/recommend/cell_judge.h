@@ -1,0 +1,98 @@
+// One candidate after the other against rules and estimates, as numbers. What is the same for the whole question, for a
+// treatment or for a model is looked up once; between two cells of one model there is arithmetic only.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "estimate/effort.h"
+#include "estimate/memory.h"
+#include "recommend/accuracy.h"
+#include "recommend/cells.h"
+#include "recommend/question.h"
+#include "recommend/toolbox.h"
+
+namespace advisor {
+
+class CellJudge {
+ public:
+  /// Both must outlive it. Not for several threads: each makes its own.
+  CellJudge(const Toolbox& tools, const Question& question);
+
+  /// Forbids whatever the variant, by rules about the profile and about the question alone.
+  const std::vector<const RuleSource*>& profile_rules() const { return profile_rules_; }
+
+  /// The following cells are of this model. Returns the rule that forbids it whatever the treatment; nullptr: none.
+  const RuleSource* enter(int model);
+  /// The treatments of the model that run on an engine that is tried.
+  bool is_tried(const Applied& applied) const;
+  Action action_of(const Applied& applied) const;
+  Cell judge(const Applied& applied);
+  /// The uncompressed model on the yardstick.
+  Accuracy uncompressed(int model) const;
+
+  /// The same candidate once more, with all its facts for rules in words.
+  const Facts& facts_of(const Cell& cell);
+  const Facts& facts() const { return facts_; }  ///< of the model that was entered last
+  const Applied& applied(const Cell& cell) const;
+  const std::optional<Estimate>& usd_per_hour() const { return price_; }
+  const std::optional<JobRates>& job_rates() const { return rates_; }
+  /// Of the last cell.
+  const MemoryNumbers& memory() const { return memory_; }
+
+ private:
+  struct EngineSide {
+    bool tried = false;
+    UsableMemory usable;
+    std::int64_t prefill = 0;
+    // of the model at hand
+    bool entered = false;
+    EngineOverhead overhead;
+    KvPaging paging;
+    double copies = 1;
+    std::optional<double> whole_decode;  ///< tokens per second of the uncompressed model, where it fits
+  };
+  struct Prefilter {
+    bool asked = false;
+    const RuleSource* rule = nullptr;
+  };
+  struct Sites {
+    bool asked[2] = {false, false};
+    std::optional<SpeedEstimator::Site> site[2];  ///< of dense models, of mixtures of experts
+  };
+
+  void check_profile();
+  EngineSide& side_of(const CatalogTreatment& treatment);
+  double weights_of(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell);
+  double chance_of_memory(const CatalogTreatment& treatment, double weights, EngineSide& side);
+  const RuleSource* treatment_rule(const Applied& applied);
+  const RuleSource* candidate_rule(const Applied& applied, Action action);
+  void set_candidate(const Applied& applied, Action action);
+  void set_estimates(const Cell& cell, const EngineSide& side);
+  void judge_quality(const Applied& applied, Cell& cell);
+  void judge_speed(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell);
+  void judge_effort(const CatalogTreatment& treatment, const Applied& applied, Cell& cell);
+  void judge_cost(Cell& cell);
+  const SpeedEstimator::Site* site(const Applied& applied);
+
+  const Toolbox& tools_;
+  const Question& q_;
+  const std::vector<FactLayer>& treatment_facts_;
+  FactLayer query_facts_;
+  FactLayer candidate_facts_{FactLayerId::candidate}, estimate_facts_{FactLayerId::estimate};
+  Facts facts_;
+  std::vector<const RuleSource*> profile_rules_;
+  std::vector<EngineSide> sides_;
+  std::vector<Prefilter> prefilters_;
+  std::vector<Sites> sites_;
+  std::optional<Estimate> price_;
+  std::optional<JobRates> rates_;
+  Load load_;
+  MemoryNumbers memory_;
+  int model_ = own_model;
+  const CatalogModel* entry_ = nullptr;
+  const Applied* described_ = nullptr;  ///< whose candidate facts are set
+  Action described_action_ = Action::keep;
+};
+
+}  // namespace advisor

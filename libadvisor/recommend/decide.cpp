@@ -1,0 +1,152 @@
+#include "recommend/decide.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "recommend/cell_judge.h"
+
+namespace advisor {
+
+namespace {
+
+/// Not worth telling apart, as in the order: 0.1 % of quality, 1 % of all else.
+Objectives rounded(const Objectives& o) {
+  const auto step = [](double value) {
+    return std::isfinite(value) && value > 0 ? std::round(std::log(value) * 100) : value;
+  };
+  return {std::round(o.quality * 1000), step(o.cost), step(o.latency), step(o.effort)};
+}
+
+int changes(Action action) { return static_cast<int>(action); }
+
+/// A model other than the one in use: turned away as a whole where no treatment could help.
+std::optional<ModelFate> turned_away(const Question& q, const CellJudge& judge, const CatalogModel& entry, int model,
+                                     const RuleSource* rule) {
+  using Why = ModelFate::Why;
+  ModelFate fate;
+  fate.model = model;
+  const auto& standing = q.standing(model);
+  fate.score = standing.value;
+  const auto why = [&](Why reason) {
+    fate.why = reason;
+    return fate;
+  };
+  if (!standing.known) return why(Why::not_scored);
+  if (rule != nullptr) {
+    fate.rule = rule;
+    return why(Why::rule);
+  }
+  if (!entry.has_size) return why(Why::no_size);
+  const auto accuracy = judge.uncompressed(model);
+  if (accuracy.missing != Missing::nothing || !accuracy.probability) return std::nullopt;
+  fate.probability = *accuracy.probability;
+  if (*accuracy.probability < q.profile.confidence) return why(Why::too_weak);
+  return std::nullopt;
+}
+
+void add_cells(CellJudge& judge, const CatalogModel& entry, const RuleSource* rule, int model, Decision& decision) {
+  for (const auto& applied : entry.applied) {
+    if (!judge.is_tried(applied)) continue;
+    ++decision.variants_considered;
+    if (rule == nullptr) {
+      decision.cells.push_back(judge.judge(applied));
+      continue;
+    }
+    Cell cell;
+    cell.model = model, cell.treatment = applied.treatment, cell.action = judge.action_of(applied);
+    cell.fate = Fate::forbidden, cell.rule = rule;
+    decision.cells.push_back(cell);
+  }
+}
+
+/// By model and treatment, both of which are in a fixed order: the last tie-breaker.
+using Key = std::array<char, 12>;
+Key key_of(const Cell& cell) {
+  Key key{};
+  std::snprintf(key.data(), key.size(), "%06d%05d", std::clamp(cell.model + 1, 0, 999999),
+                std::clamp(cell.treatment, 0, 99999));
+  return key;
+}
+
+void rank(const Question& q, Decision& decision) {
+  std::vector<int> feasible;
+  for (std::size_t i = 0; i < decision.cells.size(); ++i)
+    if (decision.cells[i].fate == Fate::feasible) feasible.push_back(static_cast<int>(i));
+  std::vector<Key> keys;
+  std::vector<Place> places;
+  keys.reserve(feasible.size()), places.reserve(feasible.size());
+  for (const int index : feasible) {
+    const auto& cell = decision.cells[static_cast<std::size_t>(index)];
+    keys.push_back(key_of(cell));
+    places.push_back({cell.objectives, changes(cell.action), std::string_view(keys.back().data(), 11)});
+  }
+  std::vector<Objectives> points;
+  for (const auto index : lexicographic(places, q.profile.priority)) {
+    decision.ranked.push_back(feasible[index]);
+    points.push_back(rounded(places[index].objectives));
+  }
+  for (const auto index : pareto_front(points)) decision.front.push_back(decision.ranked[index]);
+}
+
+}  // namespace
+
+std::string_view name(Action action) {
+  static constexpr std::array<std::string_view, 4> names{"keep", "compress", "switch", "compress_and_switch"};
+  return names[static_cast<std::size_t>(action)];
+}
+
+std::vector<int> dominating(const Decision& decision) {
+  std::vector<Objectives> points;
+  std::vector<std::size_t> front;
+  for (std::size_t i = 0, next = 0; i < decision.ranked.size(); ++i) {
+    points.push_back(rounded(decision.cells[static_cast<std::size_t>(decision.ranked[i])].objectives));
+    if (next < decision.front.size() && decision.front[next] == decision.ranked[i]) front.push_back(i), ++next;
+  }
+  std::vector<int> by;
+  for (const auto place : dominators(points, front)) by.push_back(decision.ranked[place]);
+  return by;
+}
+
+Verdict verdict_of(Action action) {
+  static constexpr std::array verdicts{Verdict::keep, Verdict::compress, Verdict::switch_model,
+                                       Verdict::compress_and_switch};
+  return verdicts[static_cast<std::size_t>(action)];
+}
+
+Decision decide(const Toolbox& tools, const Question& q) {
+  Decision decision;
+  CellJudge judge(tools, q);
+  decision.profile_rules = judge.profile_rules();
+  const auto* forbidden = judge.enter(q.current);
+  add_cells(judge, q.at(tools, q.current), forbidden, q.current, decision);
+  ++decision.models_considered;
+  if (q.profile.allow.switch_model && q.table) {
+    for (std::size_t i = 0; i < tools.catalog.models().size(); ++i) {
+      const int model = static_cast<int>(i);
+      if (model == q.current) continue;
+      const auto& entry = tools.catalog.models()[i];
+      ++decision.models_considered;
+      const auto* rule = q.standing(model).known ? judge.enter(model) : nullptr;
+      if (const auto fate = turned_away(q, judge, entry, model, rule)) {
+        decision.models.push_back(*fate);
+        continue;
+      }
+      add_cells(judge, entry, nullptr, model, decision);
+    }
+  }
+  if (!decision.profile_rules.empty()) return decision;
+  rank(q, decision);
+  if (!decision.ranked.empty()) {
+    decision.outcome = Outcome::recommended;
+    decision.verdict = verdict_of(decision.first().action);
+  } else {
+    const bool undecided = std::any_of(decision.cells.begin(), decision.cells.end(),
+                                       [](const Cell& cell) { return cell.fate == Fate::undecided; });
+    decision.outcome = undecided ? Outcome::insufficient_evidence : Outcome::infeasible;
+  }
+  return decision;
+}
+
+}  // namespace advisor

@@ -1,0 +1,111 @@
+#include "recommend/detail.h"
+
+#include <cmath>
+
+#include "core/units.h"
+#include "estimate/cost.h"
+#include "estimate/memory.h"
+#include "recommend/accuracy.h"
+
+namespace advisor {
+
+namespace {
+
+const CatalogTreatment& treatment_of(const Toolbox& tools, const Cell& cell) {
+  return tools.catalog.treatments()[static_cast<std::size_t>(cell.treatment)];
+}
+
+/// Sources, sample and basis of a speed are looked up in words; its numbers are the cell's.
+Estimate with(const Distribution& log, const Rate& rate) {
+  return to_log_estimate(log, rate.basis, rate.rows, rate.sources);
+}
+
+void add_speeds(const Toolbox& tools, const Question& q, const Cell& cell, Option& option) {
+  if (!cell.has_speed) return;
+  const auto& model = *q.at(tools, cell.model).model;
+  const auto& workload = q.profile.workload;
+  Load load{workload.input_tokens, workload.output_tokens, workload.concurrency};
+  const auto& speed = tools.estimator.speed();
+  const auto decode = speed.decode(model, option.variant, q.hardware, load);
+  load.requests_per_second = workload.requests_per_second.value_or(0);
+  const auto first = speed.first_token(model, option.variant, q.hardware, load);
+  const auto token = speed.time_per_token(model, option.variant, q.hardware, load);
+  if (decode) {
+    option.decode_tokens_per_second = with(cell.log_decode, *decode);
+    option.evidence.push_back({"measurement", "speed", "speed: " + decode->how, decode->sources});
+  }
+  if (token) option.tpot_seconds = with(cell.log_tpot, *token);
+  if (first) option.ttft_seconds = cell.has_ttft ? with(cell.log_ttft, *first) : first->estimate();
+  if (!option.usd_per_hour || !decode) return;
+  Rate rate = *decode;
+  rate.log = cell.log_decode;
+  option.usd_per_million_tokens = cost_per_million(*option.usd_per_hour, rate, q.profile.cost.utilisation);
+}
+
+void add_probabilities(const Chances& chances, Option& option) {
+  const std::pair<const char*, const std::optional<double>&> all[] = {
+      {"memory", chances.memory}, {"accuracy", chances.accuracy}, {"ttft", chances.ttft},
+      {"tpot", chances.tpot},     {"budget", chances.budget},     {"effort", chances.effort}};
+  for (const auto& [limit, chance] : all)
+    if (chance) option.probabilities[limit] = *chance;
+}
+
+void add_rules(const Toolbox& tools, CellJudge& judge, const Cell& cell, Option& option) {
+  const auto findings = tools.rules.apply(judge.facts_of(cell), "variant");
+  for (const auto& warn : findings.warns) {
+    option.warnings.push_back(warn.reason);
+    option.evidence.push_back(warn.evidence());
+  }
+}
+
+}  // namespace
+
+Variant variant_of(const Toolbox& tools, const Question& q, const Cell& cell) {
+  Variant variant = treatment_of(tools, cell).choice.variant;
+  variant.model = q.at(tools, cell.model).model->id;
+  return variant;
+}
+
+std::string device_name(const Hardware& hardware) {
+  const auto& device = hardware.device;
+  return std::to_string(hardware.count) + " x " +
+         (!device.name.empty() ? device.name
+          : !device.id.empty() ? device.id
+                               : "this hardware");
+}
+
+MemoryEstimate memory_words(const Toolbox& tools, const Question& q, CellJudge& judge, const Cell& cell) {
+  const auto& workload = q.profile.workload;
+  const auto variant = variant_of(tools, q, cell);
+  auto words =
+      estimate_memory(*q.at(tools, cell.model).model, variant, q.hardware, workload.context, workload.concurrency)
+          .value_or(MemoryEstimate{});
+  judge.facts_of(cell);
+  const auto& numbers = judge.memory();
+  words.total = numbers.total, words.weights = numbers.weights, words.weights_sd = numbers.weights_sd;
+  words.overhead = numbers.overhead;
+  return words;
+}
+
+Option describe(const Toolbox& tools, const Question& q, CellJudge& judge, const Cell& cell) {
+  Option option;
+  option.action = name(cell.action);
+  option.variant = variant_of(tools, q, cell);
+  option.memory = memory_words(tools, q, judge, cell);
+  auto quality = quality_words(tools, q, cell);
+  option.quality = std::move(quality.estimate);
+  if (option.quality)
+    option.evidence.push_back({"measurement", q.task.family, quality.how, option.quality->value.sources});
+  if (!quality.baseline.empty())
+    option.evidence.push_back({"prediction", option.quality->task, quality.baseline, option.quality->value.sources});
+  option.usd_per_hour = judge.usd_per_hour();
+  if (!option.usd_per_hour && q.profile.budget.usd_per_hour)
+    option.warnings.push_back("no price of " + device_name(q.hardware) +
+                              " is known: budget.usd_per_hour is not checked");
+  add_speeds(tools, q, cell, option);
+  add_probabilities(cell.chances, option);
+  add_rules(tools, judge, cell, option);
+  return option;
+}
+
+}  // namespace advisor

@@ -1,0 +1,21 @@
+// What was turned away, grouped by cause: one reason for all variants that fail alike, told of the one that came
+// closest. And what could not be decided, as gaps.
+#pragma once
+
+#include <vector>
+
+#include "core/recommendation.h"
+#include "recommend/decide.h"
+
+namespace advisor {
+
+class CellJudge;
+
+/// The model in use first, then models by id; causes in the order in which they were met.
+std::vector<Rejection> rejections_of(const Toolbox& tools, const Question& question, CellJudge& judge,
+                                     const Decision& decision);
+
+/// Sorted, each once.
+std::vector<Gap> gaps_of(const Toolbox& tools, const Question& question, CellJudge& judge, const Decision& decision);
+
+}  // namespace advisor
