@@ -89,6 +89,32 @@ void ask(benchmark::State& state, const std::vector<FactLayerId>& layers) {
 void cell(benchmark::State& state) { ask(state, {FactLayerId::candidate, FactLayerId::estimate}); }
 BENCHMARK(cell);
 
+/// With the rules that the model and the treatment left open, as a decision does.
+void open_rules_of_cell(benchmark::State& state) {
+  Candidate candidate;
+  const Facts facts = candidate.sheet.facts();
+  Facts with_model, with_treatment;
+  for (Facts* some : {&with_model, &with_treatment}) some->use(candidate.sheet.layer(FactLayerId::query));
+  with_model.use(candidate.sheet.layer(FactLayerId::model));
+  with_treatment.use(candidate.sheet.layer(FactLayerId::treatment));
+  const RuleMask of_model = candidate.rules.open(with_model), of_treatment = candidate.rules.open(with_treatment);
+  for (auto _ : state) {
+    const RuleMask open = of_model & of_treatment;
+    for (const FactLayerId layer : {FactLayerId::candidate, FactLayerId::estimate})
+      benchmark::DoNotOptimize(candidate.rules.forbidden(facts, layer, open));
+  }
+}
+BENCHMARK(open_rules_of_cell);
+
+void open_rules(benchmark::State& state) {
+  Candidate candidate;
+  Facts facts;
+  facts.use(candidate.sheet.layer(FactLayerId::query));
+  facts.use(candidate.sheet.layer(FactLayerId::treatment));
+  for (auto _ : state) benchmark::DoNotOptimize(candidate.rules.open(facts));
+}
+BENCHMARK(open_rules);
+
 void all_layers(benchmark::State& state) {
   ask(state,
       {FactLayerId::query, FactLayerId::model, FactLayerId::treatment, FactLayerId::candidate, FactLayerId::estimate});

@@ -66,6 +66,17 @@ bool is_known(const ExprNode& node, const Values& values) {
   }
 }
 
+bool all_asked(const ExprNode& node, const Values& values) {
+  if (node.op == Op::fact) return values.is_asked(node.slot);
+  return std::all_of(node.args.begin(), node.args.end(), [&](const NodePtr& arg) { return all_asked(*arg, values); });
+}
+
+/// What known() says.
+Truth known(const ExprNode& node, const Values& values) {
+  if (is_known(node, values)) return true;
+  return all_asked(node, values) ? Truth(false) : std::nullopt;
+}
+
 Truth logical(const ExprNode& node, const Values& values) {
   // `and` is decided by a false side, `or` by a true one, whatever the other is
   const bool decisive = node.op == Op::logical_or;
@@ -143,7 +154,7 @@ Truth truth(const ExprNode& node, const Values& values) {
       const Value* value = values.at(node.slot);
       return value == nullptr ? Truth() : Truth(std::get<bool>(*value));
     }
-    case Op::known: return is_known(*node.args[0], values);
+    case Op::known: return known(*node.args[0], values);
     case Op::logical_and:
     case Op::logical_or: return logical(node, values);
     case Op::logical_not: return negated(truth(*node.args[0], values));

@@ -69,6 +69,8 @@ class Values {
  public:
   virtual ~Values() = default;
   virtual const Value* at(int slot) const = 0;  ///< nullptr (or a number that is NaN) = unknown
+  /// False: it is not time yet to say that the fact is unknown, so even known() of it is undecided.
+  virtual bool is_asked(int) const { return true; }
 };
 
 namespace detail {

@@ -67,12 +67,13 @@ class FactLayer {
   std::vector<std::optional<Value>> values_;
 };
 
-/// A candidate: one layer of each kind. Where a layer was not given, nothing is known.
+/// A candidate: one layer of each kind. Of a layer that is not there (yet), nothing is known, not even known().
 class Facts final : public Values {
  public:
   Facts();
   void use(const FactLayer& layer);  ///< replaces the one of the same kind; must outlive this
   const Value* at(int slot) const override;
+  bool is_asked(int slot) const override { return layers_[layer_of_[slot]] != nullptr; }
 
  private:
   const std::uint8_t* layer_of_;  ///< by slot

@@ -1,11 +1,21 @@
 #include "rules/rule_set.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/suggest.h"
 #include "rules/rule_check.h"
 
 namespace advisor {
+namespace {
+
+constexpr std::size_t last_bit = 63;  ///< of a RuleMask
+
+std::size_t scope_index(std::string_view scope) {
+  return static_cast<std::size_t>(std::find(rule_scopes.begin(), rule_scopes.end(), scope) - rule_scopes.begin());
+}
+
+}  // namespace
 
 Evidence Finding::evidence() const { return {"rule", rule, reason, sources}; }
 
@@ -50,13 +60,41 @@ Findings RuleSet::apply(const Values& facts, std::string_view applies_to) const 
 }
 
 const RuleSource* RuleSet::forbidden(const Values& facts, FactLayerId layer, std::string_view applies_to) const {
-  const auto scope =
-      static_cast<std::size_t>(std::find(rule_scopes.begin(), rule_scopes.end(), applies_to) - rule_scopes.begin());
+  const std::size_t scope = scope_index(applies_to);
   if (scope == scopes) return nullptr;
   for (const std::size_t judge : forbids_[scope][static_cast<std::size_t>(layer)]) {
     if (judges_[judge].when.evaluate_condition(facts).value_or(false)) return &judges_[judge].source;
   }
   return nullptr;
+}
+
+const RuleSource* RuleSet::forbidden(const Values& facts, FactLayerId layer, const RuleMask& open,
+                                     std::string_view applies_to) const {
+  const std::size_t scope = scope_index(applies_to);
+  if (scope == scopes) return nullptr;
+  const std::vector<std::size_t>& order = forbids_[scope][static_cast<std::size_t>(layer)];
+  for (std::uint64_t bits = open.bits[static_cast<std::size_t>(layer)]; bits != 0; bits &= bits - 1) {
+    const auto first = static_cast<std::size_t>(std::countr_zero(bits));
+    const std::size_t end = first == last_bit ? order.size() : first + 1;
+    for (std::size_t i = first; i < end; ++i) {
+      if (judges_[order[i]].when.evaluate_condition(facts).value_or(false)) return &judges_[order[i]].source;
+    }
+  }
+  return nullptr;
+}
+
+RuleMask RuleSet::open(const Facts& so_far, std::string_view applies_to) const {
+  RuleMask mask;
+  const std::size_t scope = scope_index(applies_to);
+  if (scope == scopes) return mask;
+  for (std::size_t layer = 0; layer < fact_layers; ++layer) {
+    const std::vector<std::size_t>& order = forbids_[scope][layer];
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const bool can_fire = judges_[order[i]].when.evaluate_condition(so_far).value_or(true);
+      if (can_fire) mask.bits[layer] |= std::uint64_t{1} << std::min(i, last_bit);
+    }
+  }
+  return mask;
 }
 
 std::vector<std::string> RuleSet::ids() const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,6 +47,16 @@ struct Findings {
 /// other hardware could (engine, rule), then what is estimated (quality, memory, budget, latency). Less is earlier.
 int code_order(std::string_view code);
 
+/// Some of the forbids of each layer: a bit for each in the order in which they are asked, the last for all further.
+struct RuleMask {
+  std::array<std::uint64_t, fact_layers> bits{};
+  RuleMask operator&(const RuleMask& other) const {
+    RuleMask both;
+    for (std::size_t layer = 0; layer < fact_layers; ++layer) both.bits[layer] = bits[layer] & other.bits[layer];
+    return both;
+  }
+};
+
 class RuleSet {
  public:
   /// Throws parse_error naming file:line:column: unknown fact, wrong type, missing reason or source, duplicate id, two
@@ -60,6 +71,15 @@ class RuleSet {
   /// be asked without a treatment, and a treatment without a model, only once. Layers above `layer` must be there (of
   /// model and treatment the other one need not), those below are not looked at. Allocates nothing.
   const RuleSource* forbidden(const Values& facts, FactLayerId layer, std::string_view applies_to = "variant") const;
+
+  /// The same for a candidate with several layers known from before: only the forbids that can still fire are asked.
+  /// `open` is the conjunction of open() of facts of which those in `facts` are more.
+  const RuleSource* forbidden(const Values& facts, FactLayerId layer, const RuleMask& open,
+                              std::string_view applies_to = "variant") const;
+
+  /// The forbids that can still fire when further layers come: those whose condition is not false yet. Asked once for a
+  /// model and once for a treatment, it leaves few rules to ask for each pair of them.
+  RuleMask open(const Facts& so_far, std::string_view applies_to = "variant") const;
 
   std::size_t size() const { return derives_.size() + judges_.size(); }
   std::vector<std::string> ids() const;    ///< sorted

@@ -141,6 +141,51 @@ TEST(FastPath, AgreesWithTheWords) {
   EXPECT_GT(fired, 1000);
 }
 
+/// Rules that cannot fire any more by what is known of the model or of the treatment need not be asked of the pair.
+TEST(FastPath, MasksChangeNoAnswer) {
+  Random random(10);
+  int closed = 0;
+  for (int set = 0; set < 40; ++set) {
+    std::vector<RuleSource> sources = random_rules(random);
+    for (int i = 0; i < 80 && set % 4 == 0; ++i) {  // more than a mask has bits
+      sources.push_back(sources.back());
+      sources.back().id = "more-" + std::to_string(i);
+      sources.back().when = condition(random, 3, {});
+    }
+    const RuleSet rules = RuleSet::compile(sources);
+    for (int i = 0; i < 10; ++i) {
+      FactSheet sheet = random_facts(random);
+      Facts with_model, with_treatment;
+      for (Facts* facts : {&with_model, &with_treatment}) facts->use(sheet.layer(FactLayerId::query));
+      with_model.use(sheet.layer(FactLayerId::model));
+      with_treatment.use(sheet.layer(FactLayerId::treatment));
+      const RuleMask open = rules.open(with_model) & rules.open(with_treatment);
+      for (const FactLayerId layer : all_layers) {
+        EXPECT_EQ(rules.forbidden(sheet, layer, open), rules.forbidden(sheet, layer)) << name(layer);
+      }
+      closed += open.bits != rules.open(Facts()).bits;
+    }
+  }
+  EXPECT_GT(closed, 300);
+}
+
+TEST(FastPath, KnownIsUndecidedBeforeItsLayer) {
+  const RuleSet rules = RuleSet::compile(parse_rules(
+      "- {id: a, kind: forbid, when: known(memory.total) and model.layers > 4, because: no, sources: [profile]}\n"
+      "- {id: b, kind: forbid, when: known(derived.x) and model.layers > 4, because: no, sources: [profile]}\n"
+      "- {id: x, kind: derive, fact: derived.x, value: memory.total / 2, sources: [profile]}\n"));
+  constexpr auto estimate = static_cast<std::size_t>(FactLayerId::estimate);
+  Model model;
+  model.layers = 8;
+  const FactLayer large = model_facts(model);
+  Facts facts;
+  facts.use(large);
+  EXPECT_EQ(rules.open(facts).bits[estimate], 3u);
+  const FactLayer nothing(FactLayerId::estimate);
+  facts.use(nothing);
+  EXPECT_EQ(rules.open(facts).bits[estimate], 0u) << "now it is known not to be known";
+}
+
 /// A decision asks models without a treatment and treatments without a model.
 TEST(FastPath, ModelsAndTreatmentsAreAskedApart) {
   Random random(9);
