@@ -165,29 +165,20 @@ std::vector<std::string> all_scenarios() {
 /// found its scenario must leave.
 std::set<std::string> without_scenario() {
   std::istringstream words(R"(
-      average-hides-failures calibration-data-needed calibration-in-your-language commercial-use-unknown
-      confidence-is-a-coin context-beyond-use context-holds-the-facts critical-limit-is-low
-      critical-task-below-default eight-bit-activations-at-high-concurrency engine-needs-nvidia
-      expert-pruning-depends-on-the-model experts-need-enough-samples facts-at-eight-bits
-      facts-could-come-from-the-prompt few-measurements four-bit-weights-with-int8-activations
-      four-bits-are-not-four-times-as-fast fp4-converted-on-use fused-layers-share-a-scheme gemma-3-awq-mapping
-      generation-not-stated gguf-in-vllm-by-plugin gguf-small-types-need-importance gguf-vision-needs-projector
-      gptq-results-scatter int8-activations-without-smoothing knowledge-needs-accuracies kv-below-four-bits
-      kv-cache-is-the-lever kv-dtype-of-gpu-engines kv-dtype-of-llama-cpp kv-eight-bits-and-long-context
-      kv-eight-bits-and-tools kv-four-bits kv-four-bits-and-reasoning kv-latent-is-small-already
-      languages-at-four-bits licence-conditional licence-stays-with-derivatives modelopt-needs-recent-engines
-      moe-counts-all-experts moe-router-stays more-devices-than-a-small-model-needs
-      multi-step-tasks-at-four-bits mxfp4-after-training no-bfloat16-units no-measurement-behind-estimate
-      official-checkpoint-exists perplexity-is-not-knowledge pruned-and-quantized
-      pruned-eyes-and-ears-not-measured pruning-beyond-half pruning-for-multi-step-tasks
-      pruning-of-knowledge-in-recent-models pruning-relies-on-context pruning-tolerance
-      pruning-with-facts-in-context pruning-without-calibration published-by-a-third-party qat-checkpoint-exists
-      recent-models-prune-worse retrained-is-judged-by-measurement retraining-is-not-done-here
-      round-to-nearest-at-four-bits score-is-predicted sglang-awq-on-amd slower-than-uncompressed
-      small-model-gains-little small-models-lose-more sparse-2-4-engine-not-known speech-at-four-bits
-      structure-removed-from-knowledge three-bits-of-a-small-model tolerance-below-noise
-      tools-and-small-models-at-four-bits trained-for-another-format transformers-is-not-faster
-      two-bits-by-rounding two-of-four-costs-more verify-legal-and-medical)");
+      calibration-data-needed calibration-in-your-language commercial-use-unknown critical-task-below-default
+      eight-bit-activations-at-high-concurrency expert-pruning-depends-on-the-model experts-need-enough-samples
+      facts-at-eight-bits few-measurements four-bit-weights-with-int8-activations fp4-converted-on-use
+      fused-layers-share-a-scheme gemma-3-awq-mapping gguf-in-vllm-by-plugin gguf-small-types-need-importance
+      gguf-vision-needs-projector gptq-results-scatter int8-activations-without-smoothing
+      knowledge-needs-accuracies kv-below-four-bits kv-dtype-of-gpu-engines kv-dtype-of-llama-cpp
+      kv-eight-bits-and-long-context kv-four-bits kv-four-bits-and-reasoning kv-latent-is-small-already
+      modelopt-needs-recent-engines mxfp4-after-training no-bfloat16-units no-measurement-behind-estimate
+      perplexity-is-not-knowledge pruned-and-quantized pruned-eyes-and-ears-not-measured pruning-beyond-half
+      pruning-for-multi-step-tasks pruning-of-knowledge-in-recent-models pruning-relies-on-context
+      pruning-tolerance pruning-with-facts-in-context pruning-without-calibration recent-models-prune-worse
+      retrained-is-judged-by-measurement retraining-is-not-done-here sglang-awq-on-amd
+      sparse-2-4-engine-not-known speech-at-four-bits structure-removed-from-knowledge
+      three-bits-of-a-small-model trained-for-another-format two-bits-by-rounding two-of-four-costs-more)");
   return {std::istream_iterator<std::string>(words), {}};
 }
 
