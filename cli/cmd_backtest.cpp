@@ -1,6 +1,5 @@
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 
 #include "cli/backtest_plots.h"
@@ -36,26 +35,11 @@ std::vector<std::string> properties(const po::variables_map& values) {
   return wanted;
 }
 
-/// Whole or not at all.
-void write_file(const fs::path& path, const std::string& text) {
-  const fs::path partial = path.string() + ".partial";
-  std::ofstream file(partial, std::ios::binary);
-  file << text;
-  file.close();
-  std::error_code ec;
-  if (file) fs::rename(partial, path, ec);
-  if (!file || ec) {
-    std::error_code ignored;
-    fs::remove(partial, ignored);
-    throw Error(ErrorCode::io_error, path.string() + ": cannot be written");
-  }
-}
-
 void write_plots(const fs::path& folder, const BacktestReport& report) {
   std::error_code ec;
   fs::create_directories(folder, ec);
   if (ec) throw Error(ErrorCode::io_error, folder.string() + ": cannot be made: " + ec.message());
-  for (const auto& [name, text] : backtest_plots(report)) write_file(folder / name, text);
+  for (const auto& [name, text] : backtest_plots(report)) save_file(folder / name, text);
 }
 
 int run(const std::vector<std::string>& args, const Command& self) {
@@ -96,7 +80,7 @@ int run(const std::vector<std::string>& args, const Command& self) {
         });
   }
   if (values.count("plots") != 0) write_plots(values["plots"].as<std::string>(), report);
-  if (values.count("rows") != 0) write_file(values["rows"].as<std::string>(), backtest_csv(report));
+  if (values.count("rows") != 0) save_file(values["rows"].as<std::string>(), backtest_csv(report));
   if (format == "json") {
     std::cout << backtest_json(report) << '\n';
   } else {

@@ -17,7 +17,11 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "set", po::value<std::vector<std::string>>()->value_name("FIELD=VALUE")->composing(),
       "override a field, e.g. --set workload.context=8192 (repeatable)")(
       "rules", po::value<std::vector<std::string>>()->value_name("DIR")->composing(),
-      "a file or folder of your own rules, beside the shipped ones (repeatable; default: $ADVISOR_RULES)");
+      "a file or folder of your own rules, beside the shipped ones (repeatable; default: $ADVISOR_RULES)")(
+      "markdown", "print Markdown")(
+      "out", po::value<std::string>()->value_name("DIR"),
+      "a new folder for recommendation.json, recommendation.md, and recipe and launch script of every option")(
+      "overwrite", "replace DIR if it exists");
   po::positional_options_description positional;
   positional.add("profile", 1);
   po::variables_map values;
@@ -29,7 +33,14 @@ int run(const std::vector<std::string>& args, const Command& self) {
     set_field(profile, field, std::string_view(value));
   }
   const Recommendation answer = open_advisor(values).recommend(profile);
-  std::cout << (values.count("json") != 0 ? to_json(answer) : explain(answer)) << '\n';
+  const Page page = overview(answer);
+  if (values.count("out") != 0)
+    save_folder(values["out"].as<std::string>(), recommendation_files(answer, as_markdown(page)),
+                values.count("overwrite") != 0);
+  std::cout << (values.count("json") != 0       ? to_json(answer)
+                : values.count("markdown") != 0 ? as_markdown(page)
+                                                : as_text(page))
+            << '\n';
   switch (answer.outcome) {
     case Outcome::recommended: return exit_ok;
     case Outcome::infeasible: return exit_infeasible;
@@ -42,7 +53,7 @@ int run(const std::vector<std::string>& args, const Command& self) {
 
 const Command recommend_command = {
     "recommend", "what to do with a model on given hardware, and why",
-    "recommend P.yaml [--set FIELD=VALUE]... [--json]",
+    "recommend P.yaml [--set FIELD=VALUE]... [--json | --markdown] [--out DIR]",
     "Prints the verdict (keep, compress, switch, compress_and_switch), ranked options with intervals and sources,\n"
     "and why everything else was rejected. Defaults that were applied are listed.\n"
     "Exit code 0: recommended, 1: infeasible, 3: insufficient evidence. 'advisor catalog fields' lists the fields.\n",

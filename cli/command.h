@@ -20,8 +20,8 @@ struct Command {
   int (*run)(const std::vector<std::string>& args, const Command& self);
 };
 
-extern const Command estimate_command, recommend_command, compress_command, evaluate_command, catalog_command,
-    probe_command, backtest_command, record_command, rules_command;
+extern const Command rules_command, estimate_command, recommend_command, compress_command, evaluate_command,
+    catalog_command, probe_command, backtest_command, record_command, explain_command, diff_command, apply_command;
 
 /// What this program does itself: in work.cpp all commands; in light.cpp, which has no compression side, those that
 /// seldom or never need it.

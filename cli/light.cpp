@@ -15,8 +15,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array commands = {&recommend_command, &estimate_command, &catalog_command, &probe_command,
-                                 &backtest_command,  &record_command,   &rules_command};
+constexpr std::array commands = {&recommend_command, &explain_command, &diff_command,
+                                 &estimate_command,  &catalog_command, &probe_command,
+                                 &backtest_command,  &record_command,  &rules_command};
 
 }  // namespace
 

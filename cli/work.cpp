@@ -11,9 +11,9 @@
 namespace advisor::cli {
 namespace {
 
-constexpr std::array commands = {&recommend_command, &estimate_command, &compress_command, &evaluate_command,
-                                 &catalog_command,   &probe_command,    &backtest_command, &record_command,
-                                 &rules_command};
+constexpr std::array commands = {&recommend_command, &explain_command,  &diff_command,     &apply_command,
+                                 &estimate_command,  &compress_command, &evaluate_command, &catalog_command,
+                                 &probe_command,     &backtest_command, &record_command,   &rules_command};
 
 void print_help(std::ostream& out) {
   out << "advisor " << version() << ": compress, switch or keep a language model, on evidence\n\n"

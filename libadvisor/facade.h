@@ -15,6 +15,8 @@
 #include "estimate/backtest_score.h"
 #include "evaluate/evaluate.h"
 #include "io/import_report.h"
+#include "io/recommendation_file.h"
+#include "io/save.h"
 #include "io/yaml.h"
 #include "report/explain.h"
 
@@ -89,5 +91,10 @@ std::vector<FactInfo> rule_facts();
 /// A suite folder, one .txt or one .jsonl file, by what `suite` is. Throws not_found.
 EvaluateRequest evaluation_of(const std::filesystem::path& model, const std::filesystem::path& suite, int threads,
                               std::int64_t limit);
+
+/// The compression that makes an option of a recommendation from the checkpoint `model`. Throws not_found when there is
+/// no option of that rank, unsupported when nothing has to be made or libadvisor cannot make it, saying what to do.
+CompressRequest application_of(const Recommendation& recommendation, int rank, const std::filesystem::path& model,
+                               const std::filesystem::path& out);
 
 }  // namespace advisor

@@ -97,4 +97,29 @@ EvaluateRequest evaluation_of(const fs::path& model, const fs::path& suite, int 
   return request;
 }
 
+CompressRequest application_of(const Recommendation& recommendation, int rank, const fs::path& model,
+                               const fs::path& out) {
+  const Option option = only_option(recommendation, rank).options.front();
+  if (!option.recipe) {
+    const std::string what = "option " + std::to_string(rank) + ": ";
+    if (option.published_checkpoint)
+      throw Error(ErrorCode::unsupported,
+                  what + "nothing has to be made: load the published checkpoint " + *option.published_checkpoint);
+    if (option.variant.technique == "none")
+      throw Error(ErrorCode::unsupported,
+                  what + "nothing has to be made: " + option.variant.model + " is used as it is");
+    std::string others;
+    for (const auto& other : recommendation.options)
+      if (other.recipe) others += (others.empty() ? "; --option " : ", ") + std::to_string(other.rank);
+    throw Error(ErrorCode::unsupported, what + "libadvisor does not execute " + option.variant.technique + " " +
+                                            option.variant.scheme + " yet; its steps name the tool that does" + others +
+                                            (others.empty() ? "" : " can be made here"));
+  }
+  CompressRequest request;
+  request.model = model;
+  request.out = out;
+  request.recipe = *option.recipe;
+  return request;
+}
+
 }  // namespace advisor

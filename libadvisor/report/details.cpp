@@ -76,6 +76,12 @@ Block route_block(const PlanRoute& route) {
 
 }  // namespace
 
+Recommendation only_option(const Recommendation& r, int rank) {
+  Recommendation one = r;
+  one.options = {option_of(r, rank)};
+  return one;
+}
+
 Page details(const Recommendation& r, int rank) {
   const Option& option = option_of(r, rank);
   Page page{{Kind::paragraph,

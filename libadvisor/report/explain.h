@@ -14,6 +14,8 @@ Page overview(const Recommendation& recommendation);
 /// Every estimate of the option with its interval and sources, its evidence, routes, recipe and commands. Throws
 /// not_found when there is no option of that rank.
 Page details(const Recommendation& recommendation, int rank);
+/// The same recommendation with that option alone.
+Recommendation only_option(const Recommendation& recommendation, int rank);
 /// What changed from `before` to `after`: question, outcome, options and their estimates, rejections.
 Page difference(const Recommendation& before, const Recommendation& after);
 

@@ -19,6 +19,13 @@ TEST(Details, EveryNumberHasIntervalBasisAndSources) {
     EXPECT_THAT(text, HasSubstr(part));
 }
 
+TEST(Details, OneOptionAlone) {
+  const auto one = only_option(sample(), 2);
+  ASSERT_EQ(one.options.size(), 1U);
+  EXPECT_EQ(one.options[0].variant.scheme, "W8A8-fp8");
+  EXPECT_EQ(one.rejections.size(), sample().rejections.size());
+}
+
 TEST(Details, RefusesARankThatIsNotThere) {
   try {
     details(sample(), 3);
