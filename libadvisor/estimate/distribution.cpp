@@ -28,7 +28,7 @@ double student_cdf(double t, int df) {
   return std::clamp((1 + within) / 2, 0.0, 1.0);
 }
 
-/// Of the lower end of central 90 % intervals, by degrees of freedom.
+/// Lower end of a central 90 % interval, by degrees of freedom; the upper one is its mirror image.
 double twentieth(int df) {
   static const auto table = [] {
     std::array<double, most_terms + 1> values{};
@@ -42,7 +42,9 @@ double twentieth(int df) {
 
 double Distribution::quantile(double p) const {
   if (sd <= 0) return mean;
-  if (p == 0.05 && is_small_integer(df)) return mean + sd * twentieth(static_cast<int>(df));
+  const double tail = std::min(p, 1 - p);
+  if (std::abs(tail - 0.05) < 1e-12 && is_small_integer(df))
+    return mean + (p < 0.5 ? sd : -sd) * twentieth(static_cast<int>(df));
   return mean + sd * boost::math::quantile(Student(df), p);
 }
 

@@ -30,6 +30,12 @@ struct Slots {
       per_hour = fact_slot("cost.usd_per_hour"), per_million = fact_slot("cost.usd_per_million"),
       hours = fact_slot("effort.hours");
 };
+FactLayer as_given(const Question& q) {
+  auto profile = q.profile;
+  if (q.default_limit) profile.accuracy.retain.reset();
+  return query_facts(profile, q.hardware, q.task);
+}
+
 const Slots& slots() {
   static const Slots all;
   return all;
@@ -42,6 +48,7 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
       q_(question),
       treatment_facts_(tools.catalog.facts(question.hardware.device.generation)),
       query_facts_(query_facts(question.profile, question.hardware, question.task)),
+      given_facts_(as_given(question)),
       sides_(tools.catalog.engines().size()),
       prefilters_(tools.catalog.treatments().size()),
       sites_(tools.catalog.treatments().size()) {
@@ -59,7 +66,6 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
   load_.concurrency = workload.concurrency;
   price_ = hourly_cost(tools.knowledge, q_.hardware, {.user_usd_per_hour = q_.profile.cost.usd_per_hour});
   rates_ = advisor::job_rates(q_.hardware);
-  facts_.use(query_facts_);
   check_profile();
 }
 
@@ -70,9 +76,19 @@ void CellJudge::check_profile() {
   facts_.use(q_.at(tools_, q_.current).facts);
   candidate_facts_.set(slots().model, Value(q_.model->id));
   facts_.use(candidate_facts_);
+  facts_.use(given_facts_);
   for (std::size_t layer = 0; layer < fact_layers; ++layer)
     add(tools_.rules.forbidden(facts_, static_cast<FactLayerId>(layer), "profile"));
+  facts_.use(query_facts_);
   add(tools_.rules.forbidden(facts_, FactLayerId::query, "variant"));
+}
+
+Findings CellJudge::profile_findings() {
+  enter(q_.current);
+  facts_.use(given_facts_);
+  auto findings = tools_.rules.apply(facts_, "profile");
+  facts_.use(query_facts_);
+  return findings;
 }
 
 const RuleSource* CellJudge::enter(int model) {
@@ -101,20 +117,15 @@ Action CellJudge::action_of(const Applied& applied) const {
 
 Accuracy CellJudge::uncompressed(int model) const { return judge_accuracy(q_, model, {1, 0, 30}); }
 
-/// Rules that read nothing of the model give every model the same answer.
+/// Rules of this layer read nothing of the model: one answer for all.
 const RuleSource* CellJudge::treatment_rule(const Applied& applied) {
   auto& known = prefilters_[static_cast<std::size_t>(applied.treatment)];
+  facts_.use(treatment_facts_[static_cast<std::size_t>(applied.treatment)]);
   if (!known.asked) {
     known.asked = true;
-    Facts general;
-    general.use(query_facts_);
-    general.use(treatment_facts_[static_cast<std::size_t>(applied.treatment)]);
-    const auto* rule = tools_.rules.forbidden(general, FactLayerId::treatment);
-    if (rule != nullptr && !tools_.reads_model.contains(rule->id)) known.rule = rule;
+    known.rule = tools_.rules.forbidden(facts_, FactLayerId::treatment);
   }
-  if (known.rule != nullptr) return known.rule;
-  facts_.use(treatment_facts_[static_cast<std::size_t>(applied.treatment)]);
-  return tools_.treatment_rules_read_model ? tools_.rules.forbidden(facts_, FactLayerId::treatment) : nullptr;
+  return known.rule;
 }
 
 void CellJudge::set_candidate(const Applied& applied, Action action) {
@@ -331,8 +342,8 @@ Cell CellJudge::judge(const Applied& applied) {
     return cell;
   };
   if (const auto* rule = treatment_rule(applied)) return forbid(rule);
-  if (const auto* rule = candidate_rule(applied, cell.action)) return forbid(rule);
   if (!entry_->has_size) {
+    if (const auto* rule = candidate_rule(applied, cell.action)) return forbid(rule);
     cell.missing = Missing::size;
     return cell;
   }
@@ -341,7 +352,8 @@ Cell CellJudge::judge(const Applied& applied) {
   const double weights = weights_of(treatment, applied, side, cell);
   cell.chances.memory = chance_of_memory(treatment, weights, side);
   cell.memory_total = memory_.total, cell.memory_available = memory_.available;
-  if (!(*cell.chances.memory >= confidence)) return fail(Limit::memory);
+  if (!(*cell.chances.memory >= confidence)) return fail(Limit::memory);  // the cheapest question first
+  if (const auto* rule = candidate_rule(applied, cell.action)) return forbid(rule);
   judge_quality(applied, cell);
   if (cell.chances.accuracy && !(*cell.chances.accuracy >= confidence)) return fail(Limit::accuracy);
   judge_speed(treatment, applied, side, cell);

@@ -34,6 +34,8 @@ class CellJudge {
   /// The same candidate once more, with all its facts for rules in words.
   const Facts& facts_of(const Cell& cell);
   const Facts& facts() const { return facts_; }  ///< of the model that was entered last
+  /// What rules about the profile read: as it was given, without the default limit.
+  Findings profile_findings();
   const Applied& applied(const Cell& cell) const;
   const std::optional<Estimate>& usd_per_hour() const { return price_; }
   const std::optional<JobRates>& job_rates() const { return rates_; }
@@ -78,7 +80,7 @@ class CellJudge {
   const Toolbox& tools_;
   const Question& q_;
   const std::vector<FactLayer>& treatment_facts_;
-  FactLayer query_facts_;
+  FactLayer query_facts_, given_facts_;
   FactLayer candidate_facts_{FactLayerId::candidate}, estimate_facts_{FactLayerId::estimate};
   Facts facts_;
   std::vector<const RuleSource*> profile_rules_;

@@ -56,9 +56,8 @@ void add_dominated(const Toolbox& tools, const Question& q, const Decision& deci
 }
 
 /// Rules about the profile itself: they are said once, not per option.
-void add_profile_findings(const Toolbox& tools, const Question& q, CellJudge& judge, Recommendation& answer) {
-  judge.enter(q.current);
-  const auto findings = tools.rules.apply(judge.facts(), "profile");
+void add_profile_findings(const Question& q, CellJudge& judge, Recommendation& answer) {
+  const auto findings = judge.profile_findings();
   for (const auto& warn : findings.warns)
     answer.gaps.push_back({warn.reason, "a change of the profile (rule " + warn.rule + ")"});
   for (const auto& forbid : findings.forbids)
@@ -94,7 +93,7 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
   if (!question.table)
     answer.gaps.push_back(
         {"scores on " + question.task.id, "published scores of models on " + question.task.family + " tasks"});
-  add_profile_findings(tools, question, judge, answer);
+  add_profile_findings(question, judge, answer);
   if (answer.outcome == Outcome::infeasible) answer.counterfactuals = counterfactuals(tools, question);
   return answer;
 }

@@ -6,6 +6,7 @@
 #include <set>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "core/suggest.h"
 #include "core/units.h"
@@ -137,7 +138,9 @@ class Group {
     auto rejection = reject(tools, q, judge, *nearest);
     std::vector<std::string> schemes, engines;
     add_name(schemes, rejection.scheme), add_name(engines, rejection.engine);
+    std::vector<char> told(tools.catalog.treatments().size());
     for (const auto* member : members_) {
+      if (std::exchange(told[static_cast<std::size_t>(member->treatment)], 1)) continue;
       const auto& variant = tools.catalog.treatments()[static_cast<std::size_t>(member->treatment)].choice.variant;
       add_name(schemes, variant.scheme), add_name(engines, variant.engine);
     }
@@ -156,29 +159,39 @@ class Group {
 
 /// Of the models to switch to a cause is told once, of the one that came nearest; of the model in use each action has
 /// its own.
-using GroupKey = std::tuple<int, std::string, std::string>;
-GroupKey key_of(const Question& q, const Cell& cell) {
-  const int who = cell.model == q.current ? 0 : 1;
-  const std::string what = cell.fate == Fate::forbidden ? cell.rule->id : std::string(name(cell.failed));
-  return {who, std::string(name(cell.action)), std::string(code_of(cell)) + "|" + what};
+struct Cause {
+  bool in_use = false;
+  Action action = Action::keep;
+  const RuleSource* rule = nullptr;
+  Limit limit = Limit::memory;
+  bool operator==(const Cause&) const = default;
+};
+
+Cause cause_of(const Question& q, const Cell& cell) {
+  const bool ruled = cell.fate == Fate::forbidden;
+  return {cell.model == q.current, cell.action, ruled ? cell.rule : nullptr, ruled ? Limit::memory : cell.failed};
 }
 
 void add_cells(const Toolbox& tools, const Question& q, CellJudge& judge, const Decision& decision,
                std::vector<Rejection>& rejections) {
-  std::map<GroupKey, Group> groups;
-  std::vector<GroupKey> order;  // as first met: the model in use first
-  std::map<GroupKey, std::set<int>> models;
+  struct Told {
+    Cause cause;
+    Group group;
+    int models = 0, last = -2;
+  };
+  std::vector<Told> all;  // as first met: the model in use first; a few dozen
   for (const auto& cell : decision.cells) {
     if (cell.fate != Fate::forbidden && cell.fate != Fate::limit) continue;
-    const auto key = key_of(q, cell);
-    if (!groups.contains(key)) order.push_back(key);
-    groups[key].add(cell);
-    models[key].insert(cell.model);
+    const auto cause = cause_of(q, cell);
+    auto place = std::find_if(all.begin(), all.end(), [&](const Told& told) { return told.cause == cause; });
+    if (place == all.end()) place = all.insert(place, {cause, {}});
+    place->group.add(cell);
+    if (place->last != cell.model) ++place->models, place->last = cell.model;
   }
-  for (const auto& key : order) {
-    auto rejection = groups.at(key).merged(tools, q, judge);
-    if (models.at(key).size() > 1)
-      rejection.because += " (and " + std::to_string(models.at(key).size() - 1) + " other models for the same reason)";
+  for (const auto& told : all) {
+    auto rejection = told.group.merged(tools, q, judge);
+    if (told.models > 1)
+      rejection.because += " (and " + std::to_string(told.models - 1) + " other models for the same reason)";
     rejections.push_back(std::move(rejection));
   }
 }

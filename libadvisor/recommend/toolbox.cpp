@@ -1,7 +1,5 @@
 #include "recommend/toolbox.h"
 
-#include <algorithm>
-
 #include "estimate/score_value.h"
 
 namespace advisor {
@@ -13,23 +11,6 @@ Toolbox::Toolbox(const Knowledge& snapshot)
       rules(RuleSet::compile(snapshot.rules)),
       catalog(snapshot, estimator) {
   for (const auto& task : snapshot.tasks) tasks[task.id] = &task;
-  std::set<std::string> of_models;  // derived facts that come from a fact of the model
-  const auto all = rules.describe();
-  const auto reads = [&](const RuleInfo& rule) {
-    return std::any_of(rule.reads.begin(), rule.reads.end(), [&](const FactInfo& fact) {
-      return fact.path.starts_with("model.") || of_models.contains(fact.path);
-    });
-  };
-  for (bool added = true; added;) {
-    added = false;
-    for (const auto& rule : all)
-      if (rule.source.kind == "derive" && reads(rule)) added |= of_models.insert(rule.source.fact).second;
-  }
-  for (const auto& rule : all) {
-    if (rule.source.kind != "forbid" || !reads(rule)) continue;
-    reads_model.insert(rule.source.id);
-    treatment_rules_read_model |= rule.layer == name(FactLayerId::treatment);
-  }
 }
 
 Standing Toolbox::standing(const Model& model, const ScoreTable* table, const Yardstick& yardstick) const {

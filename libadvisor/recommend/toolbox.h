@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -43,10 +42,6 @@ struct Toolbox {
   const RuleSet rules;
   const Catalog catalog;
   std::map<std::string, const Task*> tasks;
-  /// Forbids that read anything of the model; the others answer alike for all models.
-  std::set<std::string> reads_model;
-  bool treatment_rules_read_model = false;
-
   /// Looked up when first asked for.
   std::shared_ptr<const Standings> standings(const ScoreTable* table, const Yardstick& yardstick) const;
   Standing standing(const Model& model, const ScoreTable* table, const Yardstick& yardstick) const;
