@@ -97,7 +97,8 @@ void open_rules_of_cell(benchmark::State& state) {
   for (Facts* some : {&with_model, &with_treatment}) some->use(candidate.sheet.layer(FactLayerId::query));
   with_model.use(candidate.sheet.layer(FactLayerId::model));
   with_treatment.use(candidate.sheet.layer(FactLayerId::treatment));
-  const RuleMask of_model = candidate.rules.open(with_model), of_treatment = candidate.rules.open(with_treatment);
+  const RuleMask of_model = candidate.rules.can_fire(with_model),
+                 of_treatment = candidate.rules.can_fire(with_treatment);
   for (auto _ : state) {
     const RuleMask open = of_model & of_treatment;
     for (const FactLayerId layer : {FactLayerId::candidate, FactLayerId::estimate})
@@ -111,7 +112,7 @@ void open_rules(benchmark::State& state) {
   Facts facts;
   facts.use(candidate.sheet.layer(FactLayerId::query));
   facts.use(candidate.sheet.layer(FactLayerId::treatment));
-  for (auto _ : state) benchmark::DoNotOptimize(candidate.rules.open(facts));
+  for (auto _ : state) benchmark::DoNotOptimize(candidate.rules.can_fire(facts));
 }
 BENCHMARK(open_rules);
 

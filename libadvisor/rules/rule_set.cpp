@@ -83,15 +83,15 @@ const RuleSource* RuleSet::forbidden(const Values& facts, FactLayerId layer, con
   return nullptr;
 }
 
-RuleMask RuleSet::open(const Facts& so_far, std::string_view applies_to) const {
+RuleMask RuleSet::can_fire(const Facts& so_far, std::string_view applies_to) const {
   RuleMask mask;
   const std::size_t scope = scope_index(applies_to);
   if (scope == scopes) return mask;
   for (std::size_t layer = 0; layer < fact_layers; ++layer) {
     const std::vector<std::size_t>& order = forbids_[scope][layer];
     for (std::size_t i = 0; i < order.size(); ++i) {
-      const bool can_fire = judges_[order[i]].when.evaluate_condition(so_far).value_or(true);
-      if (can_fire) mask.bits[layer] |= std::uint64_t{1} << std::min(i, last_bit);
+      const bool open = judges_[order[i]].when.evaluate_condition(so_far).value_or(true);
+      if (open) mask.bits[layer] |= std::uint64_t{1} << std::min(i, last_bit);
     }
   }
   return mask;

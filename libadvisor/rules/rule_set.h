@@ -73,13 +73,13 @@ class RuleSet {
   const RuleSource* forbidden(const Values& facts, FactLayerId layer, std::string_view applies_to = "variant") const;
 
   /// The same for a candidate with several layers known from before: only the forbids that can still fire are asked.
-  /// `open` is the conjunction of open() of facts of which those in `facts` are more.
+  /// `open` is the conjunction of can_fire() of facts of which those in `facts` are more.
   const RuleSource* forbidden(const Values& facts, FactLayerId layer, const RuleMask& open,
                               std::string_view applies_to = "variant") const;
 
   /// The forbids that can still fire when further layers come: those whose condition is not false yet. Asked once for a
   /// model and once for a treatment, it leaves few rules to ask for each pair of them.
-  RuleMask open(const Facts& so_far, std::string_view applies_to = "variant") const;
+  RuleMask can_fire(const Facts& so_far, std::string_view applies_to = "variant") const;
 
   std::size_t size() const { return derives_.size() + judges_.size(); }
   std::vector<std::string> ids() const;    ///< sorted

@@ -159,11 +159,11 @@ TEST(FastPath, MasksChangeNoAnswer) {
       for (Facts* facts : {&with_model, &with_treatment}) facts->use(sheet.layer(FactLayerId::query));
       with_model.use(sheet.layer(FactLayerId::model));
       with_treatment.use(sheet.layer(FactLayerId::treatment));
-      const RuleMask open = rules.open(with_model) & rules.open(with_treatment);
+      const RuleMask open = rules.can_fire(with_model) & rules.can_fire(with_treatment);
       for (const FactLayerId layer : all_layers) {
         EXPECT_EQ(rules.forbidden(sheet, layer, open), rules.forbidden(sheet, layer)) << name(layer);
       }
-      closed += open.bits != rules.open(Facts()).bits;
+      closed += open.bits != rules.can_fire(Facts()).bits;
     }
   }
   EXPECT_GT(closed, 300);
@@ -180,10 +180,10 @@ TEST(FastPath, KnownIsUndecidedBeforeItsLayer) {
   const FactLayer large = model_facts(model);
   Facts facts;
   facts.use(large);
-  EXPECT_EQ(rules.open(facts).bits[estimate], 3u);
+  EXPECT_EQ(rules.can_fire(facts).bits[estimate], 3u);
   const FactLayer nothing(FactLayerId::estimate);
   facts.use(nothing);
-  EXPECT_EQ(rules.open(facts).bits[estimate], 0u) << "now it is known not to be known";
+  EXPECT_EQ(rules.can_fire(facts).bits[estimate], 0u) << "now it is known not to be known";
 }
 
 /// A decision asks models without a treatment and treatments without a model.
