@@ -100,7 +100,11 @@ const RuleSource* CellJudge::enter(int model) {
   candidate_facts_.clear();
   candidate_facts_.set(slots().model, Value(entry_->model->id));
   candidate_facts_.set(slots().current, Value(model == q_.current));
-  return tools_.rules.forbidden(facts_, FactLayerId::model);
+  Facts general;
+  general.use(query_facts_);
+  general.use(entry_->facts);
+  open_model_.reset();
+  return tools_.rules.forbidden(general, FactLayerId::model);
 }
 
 bool CellJudge::is_tried(const Applied& applied) const {
@@ -117,14 +121,27 @@ Action CellJudge::action_of(const Applied& applied) const {
 
 Accuracy CellJudge::uncompressed(int model) const { return judge_accuracy(q_, model, {1, 0, 30}); }
 
-/// Rules of this layer read nothing of the model: one answer for all.
+/// Rules of this layer read nothing of the model: one answer for all. Of the others those that model and treatment
+/// leave open are asked for the pair.
 const RuleSource* CellJudge::treatment_rule(const Applied& applied) {
   auto& known = prefilters_[static_cast<std::size_t>(applied.treatment)];
-  facts_.use(treatment_facts_[static_cast<std::size_t>(applied.treatment)]);
+  const auto& facts = treatment_facts_[static_cast<std::size_t>(applied.treatment)];
   if (!known.asked) {
     known.asked = true;
-    known.rule = tools_.rules.forbidden(facts_, FactLayerId::treatment);
+    Facts general;
+    general.use(query_facts_);
+    general.use(facts);
+    known.rule = tools_.rules.forbidden(general, FactLayerId::treatment);
+    known.open = tools_.rules.can_fire(general);
   }
+  facts_.use(facts);
+  if (!open_model_) {
+    Facts general;
+    general.use(query_facts_);
+    general.use(entry_->facts);
+    open_model_ = tools_.rules.can_fire(general);
+  }
+  open_ = *open_model_ & known.open;
   return known.rule;
 }
 
@@ -156,8 +173,10 @@ void CellJudge::set_candidate(const Applied& applied, Action action) {
 }
 
 const RuleSource* CellJudge::candidate_rule(const Applied& applied, Action action) {
+  const auto bits = [&](FactLayerId layer) { return open_.bits[static_cast<std::size_t>(layer)]; };
+  if ((bits(FactLayerId::candidate) | bits(FactLayerId::estimate)) == 0) return nullptr;
   set_candidate(applied, action);
-  return tools_.rules.forbidden(facts_, FactLayerId::candidate);
+  return tools_.rules.forbidden(facts_, FactLayerId::candidate, open_);
 }
 
 CellJudge::EngineSide& CellJudge::side_of(const CatalogTreatment& treatment) {
@@ -359,8 +378,10 @@ Cell CellJudge::judge(const Applied& applied) {
   judge_speed(treatment, applied, side, cell);
   judge_cost(cell);
   judge_effort(treatment, applied, cell);
-  set_estimates(cell, side);
-  if (const auto* rule = tools_.rules.forbidden(facts_, FactLayerId::estimate)) return forbid(rule);
+  if (open_.bits[static_cast<std::size_t>(FactLayerId::estimate)] != 0) {
+    set_estimates(cell, side);
+    if (const auto* rule = tools_.rules.forbidden(facts_, FactLayerId::estimate, open_)) return forbid(rule);
+  }
   if (const auto failed = first_failed(cell.chances, confidence)) return fail(*failed);
   const auto& slo = q_.profile.slo;
   if (cell.missing == Missing::nothing && !cell.has_speed && (slo.ttft || slo.tpot)) cell.missing = Missing::speed;

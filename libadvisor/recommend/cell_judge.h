@@ -57,6 +57,7 @@ class CellJudge {
   struct Prefilter {
     bool asked = false;
     const RuleSource* rule = nullptr;
+    RuleMask open;  ///< can still fire when the model is known
   };
   struct Sites {
     bool asked[2] = {false, false};
@@ -86,6 +87,8 @@ class CellJudge {
   std::vector<const RuleSource*> profile_rules_;
   std::vector<EngineSide> sides_;
   std::vector<Prefilter> prefilters_;
+  std::optional<RuleMask> open_model_;  ///< of the model at hand
+  RuleMask open_;                       ///< of the pair
   std::vector<Sites> sites_;
   std::optional<Estimate> price_;
   std::optional<JobRates> rates_;
