@@ -13,7 +13,7 @@ CREATE TABLE metadata (
   value TEXT NOT NULL
 ) WITHOUT ROWID;
 -- major: readers of another major must refuse; minor: columns or tables were added.
-INSERT INTO metadata VALUES ('layout_major', '1'), ('layout_minor', '2');
+INSERT INTO metadata VALUES ('layout_major', '1'), ('layout_minor', '3');
 
 ---------------------------------------------------------------------------------------------------- vocabularies
 
@@ -41,7 +41,9 @@ CREATE TABLE tasks (
   knowledge_intensive TEXT NOT NULL CONSTRAINT "knowledge_intensive is yes or no" CHECK (knowledge_intensive IN ('yes', 'no')),
   benchmark TEXT,
   questions INTEGER CONSTRAINT "questions is a count" CHECK (questions > 0),
+  questions_source TEXT,
   line INTEGER NOT NULL,
+  CONSTRAINT "questions and only questions have a questions_source" CHECK ((questions IS NULL) = (questions_source IS NULL)),
   CONSTRAINT "a type and only a type names its default benchmark" CHECK ((kind = 'type') = (benchmark IS NOT NULL)),
   CONSTRAINT "a type has no chance level" CHECK (kind <> 'type' OR chance IS NULL)
 );
