@@ -94,7 +94,7 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
     answer.gaps.push_back(
         {"scores on " + question.task.id, "published scores of models on " + question.task.family + " tasks"});
   add_profile_findings(question, judge, answer);
-  if (answer.outcome == Outcome::infeasible) answer.counterfactuals = counterfactuals(tools, question);
+  answer.counterfactuals = counterfactuals(tools, question, decision);
   return answer;
 }
 
