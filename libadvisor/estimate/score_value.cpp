@@ -12,7 +12,8 @@ constexpr double half_of_90 = 1.645;
 
 /// Product of two independent factors, to first order.
 Distribution times(const Distribution& a, const Distribution& b) {
-  return {a.mean * b.mean, std::hypot(a.mean * b.sd, b.mean * a.sd), std::min(a.df, b.df)};
+  return {a.mean * b.mean, std::sqrt(a.mean * b.sd * a.mean * b.sd + b.mean * a.sd * b.mean * a.sd),
+          std::min(a.df, b.df)};
 }
 
 }  // namespace

@@ -182,12 +182,16 @@ void newest_versions(const std::vector<SpeedRow>& rows, std::vector<FittedTerm>&
 }  // namespace
 
 std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity, bool mixture) {
+  return std::string(speed_kinds[speed_kind_index(work, quantity, mixture)]);
+}
+
+std::size_t speed_kind_index(const SpeedWork& work, SpeedQuantity quantity, bool mixture) {
   const bool rate = work.load.requests_per_second > 0;
-  if (quantity == SpeedQuantity::first_token) return rate ? "queue" : "prompt";
-  if (quantity == SpeedQuantity::prefill) return "prompt";
-  if (rate) return "rate";
-  if (work.load.concurrency > 1) return "batch";
-  return mixture ? "single mixture" : "single";
+  if (quantity == SpeedQuantity::first_token) return rate ? 0 : 1;
+  if (quantity == SpeedQuantity::prefill) return 1;
+  if (rate) return 2;
+  if (work.load.concurrency > 1) return 3;
+  return mixture ? 4 : 5;
 }
 
 std::optional<SpeedQuantity> speed_quantity(const std::string& name) {

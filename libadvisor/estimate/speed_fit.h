@@ -18,7 +18,9 @@
 // step from the fit, at most a factor of e in any effect; `advisor backtest` refits.
 #pragma once
 
+#include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/fit.h"
@@ -31,6 +33,10 @@ namespace advisor {
 /// Questions whose errors have one size: "single" stream, "single mixture", "batch", "rate" of arrivals, "prompt",
 /// "queue" (the first token at a rate of arrivals).
 std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity, bool mixture);
+/// The same as an index into speed_kinds.
+inline constexpr std::array<std::string_view, 6> speed_kinds{"queue", "prompt",         "rate",
+                                                             "batch", "single mixture", "single"};
+std::size_t speed_kind_index(const SpeedWork& work, SpeedQuantity quantity, bool mixture);
 
 /// A case as the model sees it.
 struct SpeedRow {

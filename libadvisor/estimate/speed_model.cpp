@@ -212,6 +212,11 @@ bool splits_layers(const std::string& engine) {
   return true;
 }
 
+EngineTraits engine_traits(const std::string& engine) {
+  return {splits_layers(engine), engine == "llama.cpp" || engine == "lucebox",
+          engine == "transformers" || engine == "autoawq"};
+}
+
 std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, const Hardware& hardware,
                                     const Load& load) {
   const auto weights = estimate_weights(model, variant);
@@ -220,11 +225,11 @@ std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, 
   return speed_work(model,
                     {weights->bytes, weights->read_bytes, weights->active_params, kv ? &*kv : nullptr,
                      kv_value_bytes(variant.kv), usable_memory(variant.engine, hardware)},
-                    describe_scheme(variant.scheme), variant.engine, hardware, load);
+                    describe_scheme(variant.scheme), engine_traits(variant.engine), hardware, load);
 }
 
 std::optional<SpeedWork> speed_work(const Model& model, const SpeedBytes& bytes, const SchemeInfo& scheme,
-                                    const std::string& engine, const Hardware& hardware, const Load& load) {
+                                    const EngineTraits& engine, const Hardware& hardware, const Load& load) {
   const auto& device = hardware.device;
   if (!device.bandwidth || *device.bandwidth <= 0 || bytes.read <= 0) return std::nullopt;
   SpeedWork work;
@@ -247,10 +252,10 @@ std::optional<SpeedWork> speed_work(const Model& model, const SpeedBytes& bytes,
   work.attention = 2 * full_layers * width;
   work.bandwidth = *device.bandwidth;
   work.peak = peak_rate(device, scheme);
-  work.pipelined = engine == "llama.cpp" || engine == "lucebox";
-  work.eager = engine == "transformers" || engine == "autoawq";
+  work.pipelined = engine.pipelined;
+  work.eager = engine.eager;
   const auto count = static_cast<double>(std::max<std::int64_t>(1, hardware.count));
-  (splits_layers(engine) ? work.stages : work.devices) = count;
+  (engine.splits ? work.stages : work.devices) = count;
   if (work.devices > 1) work.exchange = exchange_seconds(model, device, work.layers, work.devices);
   const double full = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens + load.output_tokens));
   if (device.memory > 0 && work.cache > 0 && half_way > 0) {

@@ -94,8 +94,15 @@ struct SpeedBytes {
   double kv_value_bytes = 2;
   double usable = 0;  ///< bytes that the engine may fill
 };
+/// How an engine works, looked up by its name once.
+struct EngineTraits {
+  bool splits = false;     ///< layers between devices; otherwise each matrix
+  bool pipelined = false;  ///< computes the chunks of a prompt on all devices at once
+  bool eager = false;      ///< launches kernel by kernel
+};
+EngineTraits engine_traits(const std::string& engine);
 std::optional<SpeedWork> speed_work(const Model& model, const SpeedBytes& bytes, const SchemeInfo& scheme,
-                                    const std::string& engine, const Hardware& hardware, const Load& load);
+                                    const EngineTraits& engine, const Hardware& hardware, const Load& load);
 
 struct LogSeconds {
   double value = 0;

@@ -165,16 +165,16 @@ std::optional<SpeedEstimator::Site> SpeedEstimator::site(const Variant& variant,
   auto setup = table_.setup(site.levels);
   if (!setup) return std::nullopt;
   site.setup = std::move(*setup);
-  for (const char* kind : {"queue", "prompt", "rate", "batch", "single mixture", "single"})
-    site.spreads[kind] = table_.spread(kind, site.levels.engine);
+  for (std::size_t i = 0; i < speed_kinds.size(); ++i)
+    site.spreads[i] = table_.spread(std::string(speed_kinds[i]), site.levels.engine);
   return site;
 }
 
 Distribution SpeedEstimator::numbers(const Site& site, const SpeedWork& work, SpeedQuantity quantity,
                                      const Observations* own) {
-  const auto kind = speed_kind(work, quantity, site.levels.mixture);
-  auto seconds = answer(work, site.setup, quantity, site.spreads.at(kind));
-  if (own != nullptr) correct(seconds, nearby(*own, site.levels, kind, work, false));
+  const auto kind = speed_kind_index(work, quantity, site.levels.mixture);
+  auto seconds = answer(work, site.setup, quantity, site.spreads[kind]);
+  if (own != nullptr) correct(seconds, nearby(*own, site.levels, std::string(speed_kinds[kind]), work, false));
   return seconds.scaled(0, speed_sign(quantity));
 }
 

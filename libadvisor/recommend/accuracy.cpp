@@ -89,12 +89,13 @@ Accuracy judge_accuracy(const Question& q, int model, const Distribution& recove
 namespace {
 
 Distribution times(const Distribution& a, const Distribution& b) {
-  return {a.mean * b.mean, std::hypot(a.mean * b.sd, b.mean * a.sd), std::min(a.df, b.df)};
+  return {a.mean * b.mean, std::sqrt(a.mean * b.sd * a.mean * b.sd + b.mean * a.sd * b.mean * a.sd),
+          std::min(a.df, b.df)};
 }
 
 /// Share of the weights at the smaller scheme, for an average of `bits`.
 double lower_share(const CatalogTreatment& treatment, double bits) {
-  const double low = treatment.scheme.bits_per_weight, high = bits_per_weight(treatment.choice.upper);
+  const double low = treatment.scheme.bits_per_weight, high = treatment.upper_bits;
   return std::clamp((high - bits) / (high - low), 0.0, 1.0);
 }
 

@@ -87,6 +87,7 @@ void Catalog::add_treatments() {
         entry.work.push_back(technique_work(choice.parts[i].technique, choice.executable));
     entry.kv_value_bytes = kv_value_bytes(variant.kv);
     entry.kv_bits = choice.quantized_kv ? 8 : 16;
+    if (!choice.upper.empty()) entry.upper_bits = bits_per_weight(choice.upper);
     const auto engine = std::find(engines_.begin(), engines_.end(), variant.engine);
     entry.engine = static_cast<int>(engine - engines_.begin());
     if (engine == engines_.end()) engines_.push_back(variant.engine);

@@ -52,8 +52,9 @@ struct CatalogTreatment {
   std::vector<const TechniqueWork*> work;  ///< of each step of making it; nullptr: nothing is known of it
   double kv_value_bytes = 2;
   double kv_bits = 16;
-  int engine = 0;  ///< into Catalog::engines
-  int base = 0;    ///< the treatment with the same weights and a whole cache
+  double upper_bits = 0;  ///< mixed precision: bits per weight of the larger scheme
+  int engine = 0;         ///< into Catalog::engines
+  int base = 0;           ///< the treatment with the same weights and a whole cache
 };
 
 class Catalog {

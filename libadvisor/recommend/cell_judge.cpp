@@ -60,6 +60,7 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
     if (!side.tried) continue;
     side.usable = engine_memory(engine, q_.hardware);
     side.prefill = prefill_tokens(engine, q_.hardware.device);
+    side.traits = engine_traits(engine);
   }
   const auto& workload = q_.profile.workload;
   load_.input_tokens = workload.input_tokens, load_.output_tokens = workload.output_tokens;
@@ -207,7 +208,7 @@ double CellJudge::chance_of_memory(const CatalogTreatment& treatment, double wei
 /// less than its own uncertainty.
 double CellJudge::weights_of(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell) {
   if (treatment.choice.upper.empty()) return applied.stored;
-  const double low = treatment.scheme.bits_per_weight, high = bits_per_weight(treatment.choice.upper);
+  const double low = treatment.scheme.bits_per_weight, high = treatment.upper_bits;
   const auto bytes = [&](double bits) {
     return applied.stored + (applied.upper_stored - applied.stored) * (bits - low) / (high - low);
   };
@@ -263,7 +264,7 @@ void CellJudge::judge_speed(const CatalogTreatment& treatment, const Applied& ap
   const auto work = speed_work(
       *entry_->model,
       {memory_.weights, read, entry_->active_params, &*entry_->kv, treatment.kv_value_bytes, side.usable.bytes},
-      treatment.scheme, treatment.choice.variant.engine, q_.hardware, load_);
+      treatment.scheme, side.traits, q_.hardware, load_);
   if (!work) return;
   using Q = SpeedQuantity;
   cell.has_speed = true;

@@ -47,6 +47,7 @@ class CellJudge {
     bool tried = false;
     UsableMemory usable;
     std::int64_t prefill = 0;
+    EngineTraits traits;
     // of the model at hand
     bool entered = false;
     EngineOverhead overhead;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
+#include <cstdint>
 
 #include "recommend/cell_judge.h"
 
@@ -62,11 +62,11 @@ void add_cells(CellJudge& judge, const CatalogModel& entry, const RuleSource* ru
 }
 
 /// By model and treatment, both of which are in a fixed order: the last tie-breaker.
-using Key = std::array<char, 12>;
+using Key = std::array<char, 8>;
 Key key_of(const Cell& cell) {
   Key key{};
-  std::snprintf(key.data(), key.size(), "%06d%05d", std::clamp(cell.model + 1, 0, 999999),
-                std::clamp(cell.treatment, 0, 99999));
+  auto number = static_cast<std::uint64_t>(cell.model + 1) << 32 | static_cast<std::uint32_t>(cell.treatment);
+  for (auto digit = key.rbegin(); digit != key.rend(); ++digit, number >>= 8) *digit = static_cast<char>(number & 0xff);
   return key;
 }
 
@@ -80,7 +80,7 @@ void rank(const Question& q, Decision& decision) {
   for (const int index : feasible) {
     const auto& cell = decision.cells[static_cast<std::size_t>(index)];
     keys.push_back(key_of(cell));
-    places.push_back({cell.objectives, changes(cell.action), std::string_view(keys.back().data(), 11)});
+    places.push_back({cell.objectives, changes(cell.action), std::string_view(keys.back().data(), keys.back().size())});
   }
   std::vector<Objectives> points;
   for (const auto index : lexicographic(places, q.profile.priority)) {
