@@ -132,6 +132,9 @@ TEST(EngineMemory, WhatAnEngineMayFill) {
   auto mac = a100();
   mac.device.kind = "apple-soc", mac.device.vendor = "Apple";
   EXPECT_DOUBLE_EQ(engine_memory("llama.cpp", mac).bytes, 0.75 * 80 * gib);
+  mac.device.kind = "mobile";
+  EXPECT_DOUBLE_EQ(engine_memory("llama.cpp", mac).bytes, 0.72 * 80 * gib);
+  EXPECT_GT(engine_memory("llama.cpp", mac).sd, 0);
   mac.device.kind = "cpu";
   EXPECT_DOUBLE_EQ(engine_memory("llama.cpp", mac).bytes, 0.9 * 80 * gib);
 }
