@@ -68,6 +68,7 @@ Catalog::Catalog(const Knowledge& knowledge, const Estimator& estimator)
   std::sort(sorted.begin(), sorted.end(), [](const Model* a, const Model* b) { return a->id < b->id; });
   models_.reserve(sorted.size());
   for (const auto* model : sorted) models_.push_back(prepare(*model));
+  for (const auto& entry : models_) most_cells_ += entry.applied.size();
 }
 
 void Catalog::add_treatments() {
@@ -78,6 +79,7 @@ void Catalog::add_treatments() {
     CatalogTreatment entry;
     const auto& variant = choice.variant;
     entry.scheme = describe_scheme(variant.scheme);
+    entry.id_tail = variant.id();  // of no model
     for (const auto& part : choice.parts) entry.parts.push_back(estimator_.quality().prepare(part));
     if (const auto found = techniques.find(variant.technique); found != techniques.end())
       entry.technique = found->second;
@@ -176,7 +178,12 @@ int Catalog::find(const std::string& model) const {
 }
 
 const EngineSupport* Catalog::support(int treatment, const std::string& generation) const {
-  return find_support(knowledge_, treatments_[static_cast<std::size_t>(treatment)].choice.variant, generation);
+  const auto& choice = treatments_[static_cast<std::size_t>(treatment)].choice;
+  const auto* support = find_support(knowledge_, choice.variant, generation);
+  if (choice.upper.empty() || support == nullptr) return support;
+  // Mixed precision runs where both of its schemes do.
+  const auto* upper = find_support(knowledge_, choice.parts.back(), generation);
+  return upper == nullptr || permissiveness(*upper) < permissiveness(*support) ? upper : support;
 }
 
 const std::vector<FactLayer>& Catalog::facts(const std::string& generation) const {
@@ -184,10 +191,9 @@ const std::vector<FactLayer>& Catalog::facts(const std::string& generation) cons
   auto& known = facts_[generation];
   if (!known) {
     auto layers = std::make_unique<std::vector<FactLayer>>();
-    for (const auto& treatment : treatments_) {
-      const auto& variant = treatment.choice.variant;
-      layers->push_back(treatment_facts(variant, treatment.technique, find_support(knowledge_, variant, generation)));
-    }
+    for (std::size_t i = 0; i < treatments_.size(); ++i)
+      layers->push_back(treatment_facts(treatments_[i].choice.variant, treatments_[i].technique,
+                                        support(static_cast<int>(i), generation)));
     known = std::move(layers);
   }
   return *known;

@@ -46,6 +46,7 @@ struct CatalogModel {
 
 struct CatalogTreatment {
   TreatmentChoice choice;
+  std::string id_tail;  ///< of the variant's id, after the model
   SchemeInfo scheme;
   std::vector<PreparedTreatment> parts;
   const Technique* technique = nullptr;
@@ -65,6 +66,8 @@ class Catalog {
   const std::vector<CatalogTreatment>& treatments() const { return treatments_; }  ///< in a fixed order
   const std::vector<std::string>& engines() const { return engines_; }
   int find(const std::string& model) const;  ///< index, or -1
+  /// Treatments of all models together.
+  std::size_t most_cells() const { return most_cells_; }
 
   /// A model that is in no catalog: a checkpoint at hand. It must outlive the result.
   CatalogModel prepare(const Model& model) const;
@@ -83,6 +86,7 @@ class Catalog {
   std::vector<CatalogTreatment> treatments_;
   std::vector<std::string> engines_;
   std::vector<CatalogModel> models_;
+  std::size_t most_cells_ = 0;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::unique_ptr<const std::vector<FactLayer>>> facts_;
 };

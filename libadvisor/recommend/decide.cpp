@@ -118,7 +118,7 @@ Verdict verdict_of(Action action) {
 Decision decide(const Toolbox& tools, const Question& q) {
   Decision decision;
   CellJudge judge(tools, q);
-  decision.cells.reserve(q.profile.allow.switch_model ? 8192 : 128);
+  decision.cells.reserve(q.profile.allow.switch_model ? tools.catalog.most_cells() : 256);
   decision.profile_rules = judge.profile_rules();
   const auto* forbidden = judge.enter(q.current);
   add_cells(judge, q.at(tools, q.current), forbidden, q.current, decision);

@@ -50,8 +50,11 @@ void add_probabilities(const Chances& chances, Option& option) {
     if (chance) option.probabilities[limit] = *chance;
 }
 
-void add_rules(const Toolbox& tools, CellJudge& judge, const Cell& cell, Option& option) {
+void add_rules(const Toolbox& tools, CellJudge& judge, const Cell& cell, Option& option, std::vector<Gap>* undecided) {
   const auto findings = tools.rules.apply(judge.facts_of(cell), "variant");
+  if (undecided != nullptr)
+    for (const auto& unknown : findings.unknowns)
+      if (unknown.kind == "forbid") undecided->push_back(unknown.gap());
   for (const auto& warn : findings.warns) {
     option.warnings.push_back(warn.reason);
     option.evidence.push_back(warn.evidence());
@@ -64,6 +67,10 @@ Variant variant_of(const Toolbox& tools, const Question& q, const Cell& cell) {
   Variant variant = treatment_of(tools, cell).choice.variant;
   variant.model = q.at(tools, cell.model).model->id;
   return variant;
+}
+
+std::string id_of(const Toolbox& tools, const Question& q, const Cell& cell) {
+  return q.at(tools, cell.model).model->id + treatment_of(tools, cell).id_tail;
 }
 
 std::string device_name(const Hardware& hardware) {
@@ -87,7 +94,8 @@ MemoryEstimate memory_words(const Toolbox& tools, const Question& q, CellJudge& 
   return words;
 }
 
-Option describe(const Toolbox& tools, const Question& q, CellJudge& judge, const Cell& cell) {
+Option describe(const Toolbox& tools, const Question& q, CellJudge& judge, const Cell& cell,
+                std::vector<Gap>* undecided) {
   Option option;
   option.action = name(cell.action);
   option.variant = variant_of(tools, q, cell);
@@ -104,7 +112,7 @@ Option describe(const Toolbox& tools, const Question& q, CellJudge& judge, const
                               " is known: budget.usd_per_hour is not checked");
   add_speeds(tools, q, cell, option);
   add_probabilities(cell.chances, option);
-  add_rules(tools, judge, cell, option);
+  add_rules(tools, judge, cell, option, undecided);
   return option;
 }
 

@@ -9,10 +9,14 @@
 namespace advisor {
 
 /// Everything but rank, decided_by and the plan. `judge` is of the same question.
-Option describe(const Toolbox& tools, const Question& question, CellJudge& judge, const Cell& cell);
+/// `undecided` collects what rules that might forbid it would have to know.
+Option describe(const Toolbox& tools, const Question& question, CellJudge& judge, const Cell& cell,
+                std::vector<Gap>* undecided = nullptr);
 
 /// The variant with its model.
 Variant variant_of(const Toolbox& tools, const Question& question, const Cell& cell);
+
+std::string id_of(const Toolbox& tools, const Question& question, const Cell& cell);
 
 /// "1 x NVIDIA A100 80GB"
 std::string device_name(const Hardware& hardware);

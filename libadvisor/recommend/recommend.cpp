@@ -20,7 +20,7 @@ void add_options(const Toolbox& tools, const Question& q, CellJudge& judge, cons
                  Recommendation& answer) {
   for (const int index : decision.front) {
     const auto& cell = decision.cells[static_cast<std::size_t>(index)];
-    auto option = describe(tools, q, judge, cell);
+    auto option = describe(tools, q, judge, cell, &answer.gaps);
     option.rank = static_cast<int>(answer.options.size()) + 1;
     add_plan(tools, q, judge, cell, option);
     answer.options.push_back(std::move(option));
@@ -45,12 +45,12 @@ void add_dominated(const Toolbox& tools, const Question& q, const Decision& deci
   std::map<int, std::size_t> place;  // of the option in the front
   for (const int index : decision.front) {
     place[index] = answer.dominated.size();
-    answer.dominated.push_back({variant_of(tools, q, decision.cells[static_cast<std::size_t>(index)]).id(), {}});
+    answer.dominated.push_back({id_of(tools, q, decision.cells[static_cast<std::size_t>(index)]), {}});
   }
   for (std::size_t i = 0; i < decision.ranked.size(); ++i) {
     if (by[i] == decision.ranked[i]) continue;
     const auto& cell = decision.cells[static_cast<std::size_t>(decision.ranked[i])];
-    answer.dominated[place.at(by[i])].variants.push_back(variant_of(tools, q, cell).id());
+    answer.dominated[place.at(by[i])].variants.push_back(id_of(tools, q, cell));
   }
   std::erase_if(answer.dominated, [](const Dominated& group) { return group.variants.empty(); });
 }
@@ -89,7 +89,8 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
   add_options(tools, question, judge, decision, answer);
   add_dominated(tools, question, decision, answer);
   answer.rejections = rejections_of(tools, question, judge, decision);
-  answer.gaps = gaps_of(tools, question, judge, decision);
+  for (auto& gap : gaps_of(tools, question, decision)) answer.gaps.push_back(std::move(gap));
+  sort_gaps(answer.gaps);
   if (!question.table)
     answer.gaps.push_back(
         {"scores on " + question.task.id, "published scores of models on " + question.task.family + " tasks"});

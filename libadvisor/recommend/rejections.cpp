@@ -248,7 +248,14 @@ std::vector<Rejection> rejections_of(const Toolbox& tools, const Question& q, Ce
   return rejections;
 }
 
-std::vector<Gap> gaps_of(const Toolbox& tools, const Question& q, CellJudge& judge, const Decision& decision) {
+void sort_gaps(std::vector<Gap>& gaps) {
+  const auto key = [](const Gap& gap) { return std::tie(gap.subject, gap.needs); };
+  std::sort(gaps.begin(), gaps.end(), [&](const Gap& a, const Gap& b) { return key(a) < key(b); });
+  gaps.erase(std::unique(gaps.begin(), gaps.end(), [&](const Gap& a, const Gap& b) { return key(a) == key(b); }),
+             gaps.end());
+}
+
+std::vector<Gap> gaps_of(const Toolbox& tools, const Question& q, const Decision& decision) {
   std::set<std::pair<std::string, std::string>> gaps;
   // Of cells that nobody can decide the first of each kind and model: the treatments of a model lack the same.
   std::set<std::tuple<int, Missing>> told;
@@ -258,15 +265,6 @@ std::vector<Gap> gaps_of(const Toolbox& tools, const Question& q, CellJudge& jud
     if (!told.emplace(of_treatment ? -2 - cell.treatment : cell.model, cell.missing).second) continue;
     const auto gap = gap_of(tools, q, cell);
     gaps.emplace(gap.subject, gap.needs);
-  }
-  // Rules that facts are missing for, of the options that are shown.
-  for (const int index : decision.front) {
-    const auto& cell = decision.cells[static_cast<std::size_t>(index)];
-    for (const auto& unknown : tools.rules.apply(judge.facts_of(cell), "variant").unknowns) {
-      if (unknown.kind != "forbid") continue;
-      const auto gap = unknown.gap();
-      gaps.emplace(gap.subject, gap.needs);
-    }
   }
   std::int64_t no_size = 0, not_scored = 0;
   for (const auto& fate : decision.models) {

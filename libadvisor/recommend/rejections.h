@@ -15,7 +15,9 @@ class CellJudge;
 std::vector<Rejection> rejections_of(const Toolbox& tools, const Question& question, CellJudge& judge,
                                      const Decision& decision);
 
+/// What would decide the undecided cells; and how many models nobody knows enough of to look at.
+std::vector<Gap> gaps_of(const Toolbox& tools, const Question& question, const Decision& decision);
 /// Sorted, each once.
-std::vector<Gap> gaps_of(const Toolbox& tools, const Question& question, CellJudge& judge, const Decision& decision);
+void sort_gaps(std::vector<Gap>& gaps);
 
 }  // namespace advisor
