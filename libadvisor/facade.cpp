@@ -59,7 +59,8 @@ Recommendation Advisor::recommend(const Profile& profile) const {
   std::optional<Probe> machine;
   if (profile.hardware.id == "auto") machine = probe();
   const Hardware hardware = find_hardware(profile, knowledge(), machine ? &*machine : nullptr);
-  return advisor::recommend(profile, hardware, knowledge(), folder ? &*folder : nullptr);
+  std::call_once(state_->prepared, [&] { state_->tools = std::make_unique<const Toolbox>(knowledge()); });
+  return advisor::recommend(profile, hardware, *state_->tools, folder ? &*folder : nullptr);
 }
 
 }  // namespace advisor

@@ -4,12 +4,14 @@
 
 #include <atomic>
 #include <filesystem>
+#include <memory>
 #include <mutex>
 #include <string>
 
 #include "core/knowledge.h"
 #include "core/profile.h"
 #include "facade.h"
+#include "recommend/toolbox.h"
 
 namespace advisor {
 
@@ -19,6 +21,8 @@ struct Advisor::State {
   std::once_flag loaded;
   std::atomic<bool> is_loaded = false;
   Knowledge knowledge;
+  std::once_flag prepared;
+  std::unique_ptr<const Toolbox> tools;  ///< for recommendations; made for the first of them
 };
 
 /// Where the knowledge is. Throws not_found naming every place that was tried.
