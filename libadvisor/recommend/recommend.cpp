@@ -6,6 +6,7 @@
 #include "recommend/counterfactual.h"
 #include "recommend/decide.h"
 #include "recommend/detail.h"
+#include "recommend/next_measurement.h"
 #include "recommend/plan.h"
 #include "recommend/question.h"
 #include "recommend/rejections.h"
@@ -96,6 +97,7 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
         {"scores on " + question.task.id, "published scores of models on " + question.task.family + " tasks"});
   add_profile_findings(question, judge, answer);
   answer.counterfactuals = counterfactuals(tools, question, decision);
+  answer.measure = next_measurements(tools, question, decision);
   return answer;
 }
 
