@@ -71,6 +71,7 @@ class CellJudge {
   double chance_of_memory(const CatalogTreatment& treatment, double weights, EngineSide& side);
   const RuleSource* treatment_rule(const Applied& applied);
   const RuleSource* candidate_rule(const Applied& applied, Action action);
+  void set_model(bool current);
   void set_candidate(const Applied& applied, Action action);
   void set_estimates(const Cell& cell, const EngineSide& side);
   void judge_quality(const Applied& applied, Cell& cell);

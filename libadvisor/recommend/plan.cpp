@@ -54,7 +54,7 @@ class Ways {
     auto found = graph.routes(graph.vertex(option_.variant), limits);
     if (found.empty()) found = graph.routes(graph.vertex(option_.variant));
     std::vector<PlanRoute> routes;
-    for (const auto& route : found) routes.push_back(words(graph, route));
+    for (const auto& route : found) routes.push_back(words(route));
     return routes;
   }
 
@@ -107,7 +107,6 @@ class Ways {
   }
 
   void cost_of_making(std::size_t i, const MakingStep& making, StepCost& cost, PlanStep& step) const {
-    const auto& choice = treatment_.choice;
     const bool convert = making.kind == "convert";
     if (!convert && i < treatment_.parts.size())
       cost.quality_loss = loss_of(tools_, q_, entry_, treatment_.parts[i], cell_.model);
@@ -122,7 +121,6 @@ class Ways {
     step.peak_memory = job.peak_memory;
     cost.hours = step.hours->mean, cost.peak_memory = job.peak_memory;
     if (judge_.usd_per_hour()) step.usd = cost.usd = cost.hours * judge_.usd_per_hour()->mean;
-    static_cast<void>(choice);
   }
 
   std::string text_of_making(const MakingStep& making, const Variant& to) const {
@@ -183,7 +181,7 @@ class Ways {
         {"", std::move(text), option_.launch_command, {}, {}, {}});
   }
 
-  PlanRoute words(const VariantGraph& graph, const Route& route) const {
+  PlanRoute words(const Route& route) const {
     PlanRoute plan;
     double mean = 0, squares = 0;
     std::vector<std::string> sources;
@@ -196,7 +194,6 @@ class Ways {
       mean += step.hours->mean, squares += step.hours->sd * step.hours->sd;
       sources.insert(sources.end(), step.hours->sources.begin(), step.hours->sources.end());
     }
-    static_cast<void>(graph);
     if (any) {
       plan.hours = mean > 0
                        ? to_log_estimate({std::log(mean), std::sqrt(squares) / mean, 30}, Basis::modelled, 0, sources)

@@ -1,0 +1,138 @@
+// What rules read of a cell: its facts, layer by layer.
+#include <cmath>
+#include <limits>
+
+#include "recommend/cell_judge.h"
+
+namespace advisor {
+
+namespace {
+
+constexpr double unknown = std::numeric_limits<double>::infinity();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+struct Slots {
+  int model = fact_slot("variant.model"), action = fact_slot("plan.action"), current = fact_slot("plan.current_model"),
+      uses_published = fact_slot("plan.uses_published"), retrained = fact_slot("plan.retrained"),
+      is_qat = fact_slot("plan.is_qat"), official_published = fact_slot("plan.official_published"),
+      qat_published = fact_slot("plan.qat_published"), checkpoint = fact_slot("published.checkpoint"),
+      official = fact_slot("published.official"), publisher = fact_slot("published.publisher"),
+      memory_total = fact_slot("memory.total"), memory_weights = fact_slot("memory.weights"),
+      memory_kv = fact_slot("memory.kv_cache"), memory_overhead = fact_slot("memory.overhead"),
+      memory_available = fact_slot("memory.available"), memory_share = fact_slot("memory.share"),
+      memory_kv_share = fact_slot("memory.kv_share"), mean = fact_slot("quality.mean"), low = fact_slot("quality.low"),
+      retention = fact_slot("quality.retention"), probability = fact_slot("quality.probability"),
+      baseline_predicted = fact_slot("quality.baseline_predicted"), decode = fact_slot("speed.decode"),
+      ttft = fact_slot("speed.ttft"), tpot = fact_slot("speed.tpot"), gain = fact_slot("speed.gain"),
+      per_hour = fact_slot("cost.usd_per_hour"), per_million = fact_slot("cost.usd_per_million"),
+      hours = fact_slot("effort.hours");
+};
+const Slots& slots() {
+  static const Slots all;
+  return all;
+}
+
+}  // namespace
+
+void CellJudge::set_model(bool current) {
+  candidate_facts_.clear();
+  candidate_facts_.set(slots().model, Value(entry_->model->id));
+  candidate_facts_.set(slots().current, Value(current));
+}
+
+void CellJudge::check_profile() {
+  const auto add = [&](const RuleSource* rule) {
+    if (rule != nullptr) profile_rules_.push_back(rule);
+  };
+  facts_.use(q_.at(tools_, q_.current).facts);
+  candidate_facts_.set(slots().model, Value(q_.model->id));
+  facts_.use(candidate_facts_);
+  facts_.use(given_facts_);
+  for (std::size_t layer = 0; layer < fact_layers; ++layer)
+    add(tools_.rules.forbidden(facts_, static_cast<FactLayerId>(layer), "profile"));
+  facts_.use(query_facts_);
+  add(tools_.rules.forbidden(facts_, FactLayerId::query, "variant"));
+}
+
+Findings CellJudge::profile_findings() {
+  enter(q_.current);
+  facts_.use(given_facts_);
+  auto findings = tools_.rules.apply(facts_, "profile");
+  facts_.use(query_facts_);
+  return findings;
+}
+
+void CellJudge::set_candidate(const Applied& applied, Action action) {
+  const auto& s = slots();
+  const auto& choice = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].choice;
+  const bool first = described_ == nullptr;
+  if (first || described_action_ != action) candidate_facts_.set(s.action, Value(std::string(name(action))));
+  const auto put = [&](int slot, const PublishedCheckpoint* row, const PublishedCheckpoint* before) {
+    if (!first && row == before) return;
+    row != nullptr ? candidate_facts_.set(slot, Value(row->checkpoint)) : candidate_facts_.clear(slot);
+  };
+  put(s.official_published, applied.official, first ? nullptr : described_->official);
+  put(s.qat_published, applied.qat, first ? nullptr : described_->qat);
+  if (first || applied.published != described_->published) {
+    put(s.checkpoint, applied.published, first ? nullptr : described_->published);
+    if (applied.published != nullptr) {
+      candidate_facts_.set(s.official, Value(applied.published->official));
+      candidate_facts_.set(s.publisher, Value(applied.published->publisher));
+    } else {
+      candidate_facts_.clear(s.official), candidate_facts_.clear(s.publisher);
+    }
+  }
+  candidate_facts_.set(s.uses_published, Value(applied.published != nullptr));
+  candidate_facts_.set(s.retrained, Value(choice.origin == Origin::found));
+  candidate_facts_.set(s.is_qat, Value(choice.origin == Origin::found));
+  facts_.use(candidate_facts_);
+  described_ = &applied, described_action_ = action;
+}
+
+void CellJudge::set_estimates(const Cell& cell, const EngineSide& side) {
+  const auto& s = slots();
+  auto& facts = estimate_facts_;
+  const auto number = [&](int slot, double value) { facts.set(slot, Value(value)); };
+  number(s.memory_total, memory_.total), number(s.memory_weights, memory_.weights);
+  number(s.memory_kv, memory_.kv_cache), number(s.memory_overhead, memory_.overhead);
+  number(s.memory_available, memory_.available), number(s.memory_share, memory_.total / memory_.available);
+  number(s.memory_kv_share, memory_.kv_cache / memory_.total);
+  number(s.mean, cell.has_value ? cell.value.mean : not_a_number);
+  number(s.low, cell.has_value ? cell.value.quantile(0.05) : not_a_number);
+  number(s.retention, cell.has_recovery ? kept_of_own(q_, model_, cell.recovery).mean : not_a_number);
+  number(s.probability, cell.chances.accuracy.value_or(not_a_number));
+  facts.set(s.baseline_predicted, Value(q_.standing(model_).predicted));
+  const double decode = cell.has_speed ? std::exp(cell.log_decode.mean) : not_a_number;
+  number(s.decode, decode);
+  number(s.gain, side.whole_decode ? decode / *side.whole_decode : not_a_number);
+  number(s.tpot, cell.has_speed ? std::exp(cell.log_tpot.mean) : not_a_number);
+  number(s.ttft, cell.has_ttft ? std::exp(cell.log_ttft.mean) : not_a_number);
+  number(s.per_hour, price_ ? price_->mean / 3600 : not_a_number);
+  number(s.per_million, cell.objectives.cost < unknown ? cell.objectives.cost : not_a_number);
+  number(s.hours, cell.objectives.effort < unknown ? cell.objectives.effort * 3600 : not_a_number);
+  facts_.use(facts);
+}
+
+const Facts& CellJudge::facts_of(const Cell& cell) {
+  enter(cell.model);
+  const auto& what = applied(cell);
+  const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(cell.treatment)];
+  // The rate of the uncompressed model on this engine belongs to the facts.
+  for (const auto& other : entry_->applied) {
+    const auto& whole = tools_.catalog.treatments()[static_cast<std::size_t>(other.treatment)];
+    if (whole.engine == treatment.engine && action_of(other) == action_of(entry_->applied.front())) {
+      judge(other);
+      break;
+    }
+  }
+  facts_.use(treatment_facts_[static_cast<std::size_t>(cell.treatment)]);
+  set_candidate(what, cell.action);
+  if (!entry_->has_size) return facts_;
+  auto& side = side_of(treatment);
+  Cell again;
+  chance_of_memory(treatment, weights_of(treatment, what, side, again), side);
+  set_estimates(cell, side);
+  return facts_;
+}
+
+}  // namespace advisor
