@@ -294,7 +294,7 @@ std::vector<Counterfactual> search(const Toolbox& tools, const Situation& now,
 
 Situation situation_of(const Question& q) {
   Situation now{q.profile, q.hardware};
-  if (q.default_limit) now.profile.accuracy.retain.reset();
+  if (q.default_limit) now.profile.accuracy = {};
   return now;
 }
 

@@ -74,7 +74,8 @@ std::vector<Knob> knobs(const Situation& now) {
   for (std::size_t i = 0; i < p.tasks.size(); ++i) accuracy(p.tasks[i].accuracy, "tasks." + std::to_string(i) + ".");
   accuracy(p.accuracy, "");
   if (p.tasks.empty() && !p.accuracy.min && !p.accuracy.retain)
-    all.push_back(downwards("accuracy.retain", default_retain, 1000, 0.001));
+    all.push_back(p.task.critical ? downwards("accuracy.min", default_critical_min, 1000, 0.001)
+                                  : downwards("accuracy.retain", default_retain, 1000, 0.001));
   if (p.slo.ttft) all.push_back(upwards("slo.ttft", *p.slo.ttft, 0));
   if (p.slo.tpot) all.push_back(upwards("slo.tpot", *p.slo.tpot, 0));
   if (p.budget.usd_per_hour) all.push_back(upwards("budget.usd_per_hour", *p.budget.usd_per_hour, 0.01));

@@ -54,6 +54,16 @@ std::string scores_text(const Question& q) {
   return text;
 }
 
+/// Without a limit every compression would do.
+void add_default_limit(const Profile& profile, Question& q) {
+  if (profile.accuracy.min || profile.accuracy.retain) return;
+  q.default_limit = true;
+  (profile.task.critical ? q.profile.accuracy.min : q.profile.accuracy.retain) =
+      profile.task.critical ? default_critical_min : default_retain;
+  q.defaults[profile.task.critical ? "accuracy.min" : "accuracy.retain"] =
+      format_number(profile.task.critical ? default_critical_min : default_retain);
+}
+
 void check_hardware(const Hardware& hardware) {
   if (!(hardware.device.memory > 0))
     throw Error(ErrorCode::invalid_argument,
@@ -74,13 +84,16 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   q.task = resolve_task(profile, tools);
   q.defaults = applied_defaults(profile);
   const bool benchmark = q.task.kind != "type";
-  q.yardstick = {benchmark ? q.task.id : "", q.task.family, q.task.chance.value_or(0)};
+  // Facts that stand in the prompt are read, not remembered: what compression leaves is that of reading tasks.
+  const bool reads = !benchmark && profile.task.in_context && q.task.knowledge_intensive;
+  q.yardstick = {benchmark ? q.task.id : "", reads ? "reading" : q.task.family, q.task.chance.value_or(0)};
   q.table = tools.estimator.scores().choose(*q.model, q.task);
   if (q.table) {
     q.baseline = tools.estimator.scores().baseline(*q.model, *q.table);
     const bool compares = q.baseline || profile.allow.switch_model;  // else no score is ever looked at
     if (!benchmark && compares) {
-      q.defaults["task.benchmark"] = q.table->task + " (for scores; compression by all " + q.task.family + " tasks)";
+      q.defaults["task.benchmark"] =
+          q.table->task + " (for scores; compression by all " + q.yardstick.family + " tasks)";
       if (const auto task = tools.tasks.find(q.table->task); task != tools.tasks.end())
         q.yardstick.chance = task->second->chance.value_or(0);
     }
@@ -90,11 +103,7 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   q.standings = tools.standings(table, q.yardstick);
   q.own_standing = q.current == own_model ? tools.standing(*q.model, table, q.yardstick)
                                           : q.standings->models[static_cast<std::size_t>(q.current)];
-  if (!profile.accuracy.min && !profile.accuracy.retain) {
-    q.profile.accuracy.retain = default_retain;
-    q.default_limit = true;
-    q.defaults["accuracy.retain"] = format_number(default_retain);
-  }
+  add_default_limit(profile, q);
   if (profile.engine == "any") q.defaults["engine"] = "any: " + join(engines_to_try(profile, hardware.device), " and ");
   if (!profile.given.contains("cost.utilisation"))
     q.defaults["cost.utilisation"] = format_number(profile.cost.utilisation);

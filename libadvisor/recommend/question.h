@@ -15,6 +15,8 @@ namespace advisor {
 
 /// Applied when the profile sets no accuracy limit: without one every compression would do.
 inline constexpr double default_retain = 0.9;
+/// The same for a critical task: absolute. Ours, and said so; no source publishes one.
+inline constexpr double default_critical_min = 0.8;
 
 struct Question {
   Profile profile;
@@ -25,8 +27,8 @@ struct Question {
   std::optional<ScoreTable> table;
   std::optional<Baseline> baseline;  ///< of the model in use
   std::map<std::string, std::string> defaults;
-  /// Nobody set an accuracy limit. The default then means each option's own uncompressed model where the model in use
-  /// has no score, so that it cannot stand in the way of a switch that the task demands.
+  /// Nobody set an accuracy limit. Of a task that is not critical the default then means each option's own uncompressed
+  /// model where the model in use has no score, so that it cannot stand in the way of a switch that the task demands.
   bool default_limit = false;
 
   int current = own_model;                     ///< the model in use: into Catalog::models
