@@ -1,143 +1,183 @@
 // Runs every *.yaml of this folder against the real database and rules. A scenario file has
 //   why:      why this must come out, in a sentence a reader can check
+//   source:   what stands behind it: a file of data/, an id of data/sources.csv, an address that stands in data/,
+//             "arithmetic" (done in `why`) or "profile" (what the user said); one or a list
 //   profile:  the profile as text
-//   expect:   outcome, verdict, model, technique, scheme, engine (one value or a list of admissible ones, of the first
-//             option); offers / offers_not (schemes among the options); rejects ("<code> <action>");
-//             rules (ids that fired); helps (fields of counterfactuals); error (part of the message)
-#include <gmock/gmock.h>
+//   expect:   outcome, verdict; of the first option model, technique, scheme, engine, kv, published (its checkpoint):
+//   one
+//             value or a list of admissible ones; recipe (libadvisor makes it); of the variants that meet all limits
+//             offers / offers_not (schemes), sparsity / sparsity_not (shares of weights removed);
+//             rejects ("<code> <action>"); rules (ids that fire for a variant of the model in use, or for any that
+//             meets all limits); helps (fields of counterfactuals); serves ("<task> <model>" of a portfolio);
+//             error (part of the message)
+#include "scenario.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <set>
-#include <sstream>
+#include <gmock/gmock.h>
 
 #include "core/error.h"
 #include "core/json.h"
-#include "io/database.h"
-#include "io/yaml.h"
+#include "core/units.h"
+#include "recommend/cell_judge.h"
+#include "recommend/decide.h"
+#include "recommend/detail.h"
 #include "recommend/recommend.h"
-#include "recommend/toolbox.h"
 #include "report/explain.h"
 
 namespace advisor {
 namespace {
 
 namespace fs = std::filesystem;
+using scenario::find;
+using scenario::hardware_of;
+using scenario::knowledge;
+using scenario::tools;
+using scenario::words;
+using testing::Contains;
+using testing::Not;
 
-const Knowledge& knowledge() {
-  static const Knowledge snapshot = [] {
-    auto loaded = load_knowledge(fs::path(ADVISOR_BINARY_DIR) / "share/advisor/advisor.db");
-    loaded.rules = load_rules(fs::path(ADVISOR_SOURCE_DIR) / "rules");
-    return loaded;
-  }();
-  return snapshot;
+/// What the decision saw beyond what the answer shows.
+struct Seen {
+  std::set<std::string> rules, schemes, sparsities;
+};
+
+Seen look(const Profile& profile) {
+  Seen seen;
+  const auto question = ask(tools(), profile, hardware_of(profile), nullptr);
+  const auto decision = decide(tools(), question);
+  CellJudge judge(tools(), question);
+  const auto add = [&](const Findings& findings) {
+    for (const auto* found : {&findings.forbids, &findings.warns})
+      for (const auto& finding : *found) seen.rules.insert(finding.rule);
+  };
+  add(judge.profile_findings());
+  for (const auto& cell : decision.cells)
+    if (cell.model == question.current || cell.fate == Fate::feasible)
+      add(tools().rules.apply(judge.facts_of(cell), "variant"));
+  for (const int index : decision.ranked) {
+    const auto variant = variant_of(tools(), question, decision.cells[static_cast<std::size_t>(index)]);
+    seen.schemes.insert(variant.scheme);
+    seen.sparsities.insert(format_number(variant.sparsity));
+  }
+  return seen;
 }
 
-const Toolbox& tools() {
-  static const Toolbox all(knowledge());
-  return all;
-}
-
-Document read(const fs::path& path) {
-  std::ifstream in(path);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return parse_yaml(text.str(), path.string());
-}
-
-const Document* find(const Document& map, const std::string& key) {
-  for (const auto& member : map.members)
-    if (member.key == key) return &member.value;
-  return nullptr;
-}
-
-std::vector<std::string> words(const Document* value) {
-  std::vector<std::string> result;
-  if (value == nullptr) return result;
-  if (value->kind == Document::Kind::list)
-    for (const auto& item : value->items) result.push_back(item.text);
-  else
-    result.push_back(value->text);
-  return result;
-}
-
-Hardware hardware_of(const Profile& profile) {
-  Hardware hardware;
-  hardware.count = profile.hardware.count;
-  hardware.source = "profile";
-  const auto& wanted = profile.hardware;
-  for (const auto& device : knowledge().devices)
-    if (!wanted.id.empty() && device.id == wanted.id) hardware.device = device, hardware.source = "catalog";
-  if (wanted.memory) hardware.device.memory = *wanted.memory;
-  if (wanted.bandwidth) hardware.device.bandwidth = wanted.bandwidth;
-  if (wanted.fp16) hardware.device.fp16 = wanted.fp16;
-  if (wanted.int8) hardware.device.int8 = wanted.int8;
-  return hardware;
-}
-
-void expect_first(const Document& expect, const char* key, const std::string& actual) {
+void expect_one_of(const Document& expect, const char* key, const std::string& actual) {
   const auto* wanted = find(expect, key);
   if (wanted == nullptr) return;
-  EXPECT_THAT(words(wanted), testing::Contains(actual)) << key;
+  EXPECT_THAT(words(wanted), Contains(actual)) << key;
 }
 
-std::set<std::string> rules_that_fired(const Recommendation& answer) {
-  std::set<std::string> rules;
-  for (const auto& rejection : answer.rejections) rules.insert(rejection.rule);
-  for (const auto& option : answer.options)
-    for (const auto& evidence : option.evidence)
-      if (evidence.kind == "rule") rules.insert(evidence.id);
-  for (const auto& gap : answer.gaps) {  // rules about the profile itself
-    const auto at = gap.needs.find("(rule ");
-    if (at != std::string::npos) rules.insert(gap.needs.substr(at + 6, gap.needs.size() - at - 7));
+void expect_all(const Document& expect, const char* key, const std::set<std::string>& actual) {
+  for (const auto& wanted : words(find(expect, key))) EXPECT_THAT(actual, Contains(wanted)) << key;
+}
+
+void expect_none(const Document& expect, const char* key, const std::set<std::string>& actual) {
+  for (const auto& unwanted : words(find(expect, key))) EXPECT_THAT(actual, Not(Contains(unwanted))) << key;
+}
+
+void check_first(const Document& expect, const Recommendation& answer) {
+  if (answer.options.empty()) {
+    for (const char* key : {"model", "technique", "scheme", "engine", "kv", "published", "recipe"})
+      EXPECT_EQ(find(expect, key), nullptr) << key << " of no option";
+    return;
   }
-  return rules;
+  const auto& first = answer.options.front();
+  expect_one_of(expect, "model", first.variant.model);
+  expect_one_of(expect, "technique", first.variant.technique);
+  expect_one_of(expect, "scheme", first.variant.scheme);
+  expect_one_of(expect, "engine", first.variant.engine);
+  expect_one_of(expect, "kv", first.variant.kv);
+  expect_one_of(expect, "published", first.published_checkpoint.value_or("none"));
+  EXPECT_TRUE(find(expect, "recipe") == nullptr || first.recipe.has_value()) << "libadvisor must execute it";
 }
 
-void check(const Document& expect, const Recommendation& answer) {
-  expect_first(expect, "outcome", std::string(name(answer.outcome)));
-  expect_first(expect, "verdict", answer.verdict ? std::string(name(*answer.verdict)) : "null");
-  std::set<std::string> schemes, rejections, fields;
-  for (const auto& option : answer.options) schemes.insert(option.variant.scheme);
+void check(const Document& expect, const Profile& profile, const Recommendation& answer) {
+  expect_one_of(expect, "outcome", std::string(name(answer.outcome)));
+  expect_one_of(expect, "verdict", answer.verdict ? std::string(name(*answer.verdict)) : "null");
+  check_first(expect, answer);
+  std::set<std::string> rejections, fields, served;
   for (const auto& rejection : answer.rejections) rejections.insert(rejection.code + " " + rejection.action);
   for (const auto& change : answer.counterfactuals) fields.insert(change.field);
-  if (!answer.options.empty()) {
-    const auto& first = answer.options.front();
-    expect_first(expect, "model", first.variant.model);
-    expect_first(expect, "technique", first.variant.technique);
-    expect_first(expect, "scheme", first.variant.scheme);
-    expect_first(expect, "engine", first.variant.engine);
-    EXPECT_TRUE(find(expect, "recipe") == nullptr || first.recipe.has_value()) << "libadvisor must execute it";
+  for (const auto& one : answer.assignments)
+    for (const auto& option : answer.options)
+      if (option.rank == one.option) served.insert(one.task + " " + option.variant.model);
+  expect_all(expect, "rejects", rejections);
+  expect_all(expect, "helps", fields);
+  expect_all(expect, "serves", served);
+  if (!profile.tasks.empty()) return;
+  const auto seen = look(profile);
+  expect_all(expect, "rules", seen.rules);
+  expect_all(expect, "offers", seen.schemes);
+  expect_none(expect, "offers_not", seen.schemes);
+  expect_all(expect, "sparsity", seen.sparsities);
+  expect_none(expect, "sparsity_not", seen.sparsities);
+}
+
+/// What holds for every answer, whatever was expected of it.
+void check_answer(const Profile& profile, const Recommendation& answer) {
+  for (const auto& option : answer.options) {
+    if (!option.quality) continue;
+    EXPECT_FALSE(option.quality->value.sources.empty() && option.quality->value.n > 0) << option.variant.id();
+    EXPECT_TRUE(!option.quality->value.sources.empty() ||
+                (option.quality->retention && !option.quality->retention->sources.empty()))
+        << "no source of the quality of " << option.variant.id();
   }
-  for (const auto& scheme : words(find(expect, "offers"))) EXPECT_THAT(schemes, testing::Contains(scheme));
-  for (const auto& scheme : words(find(expect, "offers_not")))
-    EXPECT_THAT(schemes, testing::Not(testing::Contains(scheme)));
-  for (const auto& rejection : words(find(expect, "rejects"))) EXPECT_THAT(rejections, testing::Contains(rejection));
-  for (const auto& rule : words(find(expect, "rules"))) EXPECT_THAT(rules_that_fired(answer), testing::Contains(rule));
-  for (const auto& field : words(find(expect, "helps"))) EXPECT_THAT(fields, testing::Contains(field));
+  for (const auto& rejection : answer.rejections) EXPECT_FALSE(rejection.because.empty()) << rejection.code;
+  EXPECT_FALSE(answer.outcome == Outcome::infeasible && answer.rejections.empty());
+  EXPECT_EQ(answer.outcome == Outcome::recommended, answer.verdict.has_value());
+  EXPECT_EQ(answer.outcome == Outcome::recommended, !answer.options.empty());
+  const auto text = to_json(answer);
+  EXPECT_EQ(text, to_json(recommend(profile, hardware_of(profile), tools()))) << "same input, same bytes";
+  EXPECT_EQ(text, to_json(recommendation_from_json(text, parse_recipe))) << "JSON reads back";
 }
 
 /// Keys are closed here too: a misspelt expectation must not pass silently.
 void check_keys(const Document& scenario, const Document& expect) {
-  const std::set<std::string> outer{"why", "profile", "expect"};
-  const std::set<std::string> inner{"outcome", "verdict",    "model",   "technique", "scheme", "engine", "recipe",
-                                    "offers",  "offers_not", "rejects", "rules",     "helps",  "error"};
-  for (const auto& member : scenario.members) EXPECT_THAT(outer, testing::Contains(member.key));
-  for (const auto& member : expect.members) EXPECT_THAT(inner, testing::Contains(member.key));
+  const std::set<std::string> outer{"why", "source", "profile", "expect"};
+  const std::set<std::string> inner{"outcome", "verdict",  "model",        "technique", "scheme", "engine",
+                                    "kv",      "recipe",   "published",    "offers",    "serves", "offers_not",
+                                    "error",   "sparsity", "sparsity_not", "rejects",   "rules",  "helps"};
+  for (const auto& member : scenario.members) EXPECT_THAT(outer, Contains(member.key));
+  for (const auto& member : expect.members) EXPECT_THAT(inner, Contains(member.key));
+}
+
+bool stands_in_data(const std::string& address) {
+  static const std::string all = [] {
+    std::string text;
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(ADVISOR_SOURCE_DIR) / "data"))
+      if (entry.path().extension() == ".csv") text += scenario::contents(entry.path());
+    return text;
+  }();
+  return all.find(address) != std::string::npos;
+}
+
+void check_sources(const Document& scenario) {
+  static const auto sources = scenario::contents(fs::path(ADVISOR_SOURCE_DIR) / "data/sources.csv");
+  const auto why = words(find(scenario, "why")), from = words(find(scenario, "source"));
+  ASSERT_EQ(why.size(), 1u);
+  EXPECT_FALSE(from.empty()) << "no source";
+  for (const auto& source : from) {
+    if (source == "profile") continue;
+    if (source == "arithmetic")
+      EXPECT_NE(why.front().find_first_of("0123456789"), std::string::npos) << "no arithmetic in `why`";
+    else if (source.starts_with("data/"))
+      EXPECT_TRUE(fs::exists(fs::path(ADVISOR_SOURCE_DIR) / source)) << source;
+    else if (source.find("://") != std::string::npos)
+      EXPECT_TRUE(stands_in_data(source)) << source;
+    else
+      EXPECT_NE(sources.find("\n" + source + ","), std::string::npos) << source << " is no id of data/sources.csv";
+  }
 }
 
 class Scenario : public testing::TestWithParam<std::string> {};
 
 TEST_P(Scenario, HoldsWithTheRealDatabase) {
-  const auto path = fs::path(ADVISOR_SOURCE_DIR) / "tests/scenarios" / (GetParam() + ".yaml");
-  const auto scenario = read(path);
-  const auto* text = find(scenario, "profile");
+  const auto scenario = scenario::read(GetParam());
   const auto* expect = find(scenario, "expect");
-  ASSERT_TRUE(text != nullptr && expect != nullptr && find(scenario, "why") != nullptr);
+  ASSERT_TRUE(expect != nullptr && find(scenario, "profile") != nullptr && find(scenario, "why") != nullptr);
   check_keys(scenario, *expect);
-  const auto profile = parse_profile(text->text, path.string());
+  check_sources(scenario);
+  const auto profile = scenario::profile_of(scenario, GetParam());
   if (const auto* error = find(*expect, "error")) {
     try {
       recommend(profile, hardware_of(profile), tools());
@@ -148,57 +188,12 @@ TEST_P(Scenario, HoldsWithTheRealDatabase) {
     return;
   }
   const auto answer = recommend(profile, hardware_of(profile), tools());
-  check(*expect, answer);
-  EXPECT_EQ(to_json(answer), to_json(recommend(profile, hardware_of(profile), tools())));
+  check(*expect, profile, answer);
+  check_answer(profile, answer);
   if (HasFailure()) std::puts(explain(answer).c_str());
 }
 
-std::vector<std::string> all_scenarios() {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(fs::path(ADVISOR_SOURCE_DIR) / "tests/scenarios"))
-    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-/// Rules that fire in tests/rules/shipped_cases.yaml but in no scenario yet. Only ever gets shorter: a rule that has
-/// found its scenario must leave.
-std::set<std::string> without_scenario() {
-  std::istringstream words(R"(
-      calibration-data-needed calibration-in-your-language commercial-use-unknown critical-task-below-default
-      eight-bit-activations-at-high-concurrency expert-pruning-depends-on-the-model experts-need-enough-samples
-      facts-at-eight-bits few-measurements four-bit-weights-with-int8-activations fp4-converted-on-use
-      fused-layers-share-a-scheme gemma-3-awq-mapping gguf-in-vllm-by-plugin gguf-small-types-need-importance
-      gguf-vision-needs-projector gptq-results-scatter int8-activations-without-smoothing
-      knowledge-needs-accuracies kv-below-four-bits kv-dtype-of-gpu-engines kv-dtype-of-llama-cpp
-      kv-eight-bits-and-long-context kv-four-bits kv-four-bits-and-reasoning kv-latent-is-small-already
-      modelopt-needs-recent-engines mxfp4-after-training no-bfloat16-units no-measurement-behind-estimate
-      perplexity-is-not-knowledge pruned-and-quantized pruned-eyes-and-ears-not-measured pruning-beyond-half
-      pruning-for-multi-step-tasks pruning-of-knowledge-in-recent-models pruning-relies-on-context
-      pruning-tolerance pruning-with-facts-in-context pruning-without-calibration recent-models-prune-worse
-      retrained-is-judged-by-measurement retraining-is-not-done-here sglang-awq-on-amd
-      sparse-2-4-engine-not-known speech-at-four-bits structure-removed-from-knowledge
-      three-bits-of-a-small-model trained-for-another-format two-bits-by-rounding two-of-four-costs-more)");
-  return {std::istream_iterator<std::string>(words), {}};
-}
-
-TEST(Scenarios, EveryRuleFiresInOne) {
-  // Guards for variants that no profile leads to: they come with recipes and published checkpoints.
-  const std::set<std::string> guards{"engine-not-wanted", "llama-cpp-reads-gguf-only", "switch-not-allowed",
-                                     "unstructured-sparsity-saves-nothing"};
-  const std::set<std::string> waiting = without_scenario();
-  std::set<std::string> seen;
-  for (const auto& name : all_scenarios()) {
-    const auto scenario = read(fs::path(ADVISOR_SOURCE_DIR) / "tests/scenarios" / (name + ".yaml"));
-    const auto* expect = find(scenario, "expect");
-    if (expect == nullptr) continue;
-    for (const auto& rule : words(find(*expect, "rules"))) seen.insert(rule);
-  }
-  for (const auto& rule : knowledge().rules) {
-    if (rule.kind == "derive" || guards.contains(rule.id)) continue;
-    EXPECT_NE(seen.contains(rule.id), waiting.contains(rule.id)) << rule.id << " (" << rule.where.file << ")";
-  }
-}
+TEST(Scenarios, AreAtLeastEighty) { EXPECT_GE(scenario::all_names().size(), 80u); }
 
 TEST(Scenarios, FirstLightIsCompressedByWhatLibadvisorExecutes) {
   const auto profile = load_profile(fs::path(ADVISOR_SOURCE_DIR) / "examples/profiles/first-light.yaml");
@@ -215,7 +210,7 @@ TEST(Scenarios, FirstLightIsCompressedByWhatLibadvisorExecutes) {
   EXPECT_TRUE(answer.options.front().recipe);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Scenario, testing::ValuesIn(all_scenarios()), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(All, Scenario, testing::ValuesIn(scenario::all_names()), [](const auto& info) {
   auto name = info.param;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
