@@ -18,20 +18,22 @@ constexpr double unknown = std::numeric_limits<double>::infinity();
 constexpr std::array limit_names{std::string_view("memory"), std::string_view("accuracy"), std::string_view("ttft"),
                                  std::string_view("tpot"),   std::string_view("budget"),   std::string_view("effort")};
 
-/// Smaller is better in every component, and each can be compared.
-using Costs = std::array<double, 4>;
+/// Smaller is better in every component, and each can be compared. The first says whether the quality is predicted.
+using Costs = std::array<double, 5>;
 Costs costs_of(const Objectives& o) {
   const auto known = [](double value) { return std::isnan(value) ? unknown : value; };
-  return {known(-o.quality), known(o.cost), known(o.latency), known(o.effort)};
+  return {o.predicted ? 1.0 : 0.0, known(-o.quality), known(o.cost), known(o.latency), known(o.effort)};
 }
 
 bool at_most(const Costs& a, const Costs& b) {
-  return (a[0] <= b[0]) & (a[1] <= b[1]) & (a[2] <= b[2]) & (a[3] <= b[3]);  // without branches: it is asked often
+  // without branches: it is asked often
+  return (a[0] <= b[0]) & (a[1] <= b[1]) & (a[2] <= b[2]) & (a[3] <= b[3]) & (a[4] <= b[4]);
 }
 
-enum class Objective : std::uint8_t { quality, cost, latency, effort };
+enum class Objective : std::uint8_t { quality = 1, cost, latency, effort };  // where they stand in Costs
 
 constexpr std::array<std::string_view, 4> objective_names{"quality", "cost", "latency", "effort"};
+std::string name(Objective objective) { return std::string(objective_names[static_cast<std::size_t>(objective) - 1]); }
 
 /// Each once: a second mention decides nothing.
 std::vector<Objective> objectives_named(std::span<const std::string> priority) {
@@ -41,7 +43,7 @@ std::vector<Objective> objectives_named(std::span<const std::string> priority) {
     if (place == objective_names.end())
       throw Error(ErrorCode::invalid_argument,
                   "unknown objective \"" + text + "\" in the priority; it takes quality, cost, latency and effort");
-    const auto objective = static_cast<Objective>(place - objective_names.begin());
+    const auto objective = static_cast<Objective>(place - objective_names.begin() + 1);
     if (std::find(objectives.begin(), objectives.end(), objective) == objectives.end()) objectives.push_back(objective);
   }
   return objectives;
@@ -130,14 +132,18 @@ std::vector<std::size_t> dominators(std::span<const Objectives> points, std::spa
 std::vector<std::size_t> lexicographic(std::span<const Place> places, std::span<const std::string> priority) {
   const auto objectives = objectives_named(priority);
   struct Key {
-    std::array<double, 4> steps{};
+    Costs steps{};
     std::size_t index = 0;
   };
   std::vector<Key> keys(places.size());
   for (std::size_t i = 0; i < places.size(); ++i) {
     keys[i].index = i;
     const Costs costs = costs_of(places[i].objectives);
-    for (std::size_t k = 0; k < objectives.size(); ++k) keys[i].steps[k] = step_of(costs, objectives[k]);
+    std::size_t k = 0;
+    for (const Objective objective : objectives) {
+      if (objective == Objective::quality) keys[i].steps[k++] = costs[0];
+      keys[i].steps[k++] = step_of(costs, objective);
+    }
   }
   std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
     if (a.steps != b.steps) return a.steps < b.steps;
@@ -156,10 +162,14 @@ std::string decided_by(const Place& a, const Place& b, std::span<const std::stri
   const std::string ahead = "ahead of #" + std::to_string(rank_of_b);
   std::string equal;
   for (const Objective objective : objectives_named(priority)) {
-    const std::string what(objective_names[static_cast<std::size_t>(objective)]);
+    const std::string what = name(objective);
+    const std::string and_equal = equal.empty() ? "" : " at equal " + equal;
+    if (objective == Objective::quality && left[0] != right[0])
+      return ahead + ": its score was measured, that of #" + std::to_string(rank_of_b) + " is only predicted" +
+             and_equal;
     if (step_of(left, objective) != step_of(right, objective))
       return ahead + ": " + what + (objective == Objective::quality ? " at least " : " ") + shown(left, objective) +
-             " against " + shown(right, objective) + (equal.empty() ? "" : " at equal " + equal);
+             " against " + shown(right, objective) + and_equal;
     equal += (equal.empty() ? "" : " and ") + what;
   }
   if (a.changes != b.changes) return ahead + ": fewer changes" + (equal.empty() ? "" : " at equal " + equal);

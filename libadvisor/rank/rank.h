@@ -34,12 +34,15 @@ struct Objectives {
   double cost = 0;     ///< USD per million tokens
   double latency = 0;  ///< seconds per token of one stream
   double effort = 0;   ///< hours until it can serve
+  /// The quality rests on a score that nobody measured. Such an option may be the answer, but it neither dominates nor
+  /// outranks in quality one whose score was measured: a prediction is a reason to measure, not to switch.
+  bool predicted = false;
 };
 
-/// At least as good in everything and better in something.
+/// At least as good in everything and better in something; a measured score is better than a predicted one.
 bool dominates(const Objectives& a, const Objectives& b);
 
-/// Indices, ascending, of the points that no other dominates; of points that are equal in all four the first.
+/// Indices, ascending, of the points that no other dominates; of points that are equal in all the first.
 /// O(n log n + n·f) for a front of f points: sorted best first, a point can only be dominated by an earlier one, and
 /// the ones that dominated most recently are tried first.
 std::vector<std::size_t> pareto_front(std::span<const Objectives> points);
@@ -56,32 +59,12 @@ struct Place {
 };
 
 /// Indices best first: by `priority` ("quality", "cost", "latency", "effort"), then by fewer changes, then by id.
-/// Quality counts in steps of 0.1 % of the model in use, the others in steps of 1 %: less is noise. O(n log n).
+/// Quality counts in steps of 0.1 % of the model in use, measured before predicted; the others in steps of 1 %: less is
+/// noise. O(n log n).
 /// Throws invalid_argument for another objective.
 std::vector<std::size_t> lexicographic(std::span<const Place> places, std::span<const std::string> priority);
 
 /// Why `a` stands before `b`: the first comparison in which they differ, in words.
 std::string decided_by(const Place& a, const Place& b, std::span<const std::string> priority, int rank_of_b);
-
-// --- the interface of the first version, used by recommend/judge and recommend/decide until they are replaced
-
-struct Judged {
-  Option option;
-  Chances chances;
-  /// What is kept for certain enough: the lower bound of the quality relative to the model in use. Weak evidence thus
-  /// loses by its width.
-  double quality = 0;
-};
-
-struct FailedLimit {
-  std::string limit;  ///< "memory", "accuracy", "ttft", "tpot", "budget"
-  double probability = 0;
-};
-/// Limits that hold with less than `confidence`; in the order of the fields above.
-std::vector<FailedLimit> failed_limits(const Chances& chances, double confidence);
-
-/// Sorts best first by `priority` ("quality", "cost", "latency"), then by fewer changes, then by variant id; sets rank
-/// and decided_by. Quality counts in steps of 0.1 %, cost and latency in steps of 1 %: less is noise.
-void rank_options(std::vector<Judged>& options, const std::vector<std::string>& priority);
 
 }  // namespace advisor

@@ -179,6 +179,8 @@ void CellJudge::judge_quality(const Applied& applied, Cell& cell) {
   cell.objectives.quality = cell.has_relative ? cell.relative.quantile(0.05)
                             : cell.has_value  ? cell.value.quantile(0.05)
                                               : 0;
+  // The model in use is compared with itself: what it scores does not matter then.
+  cell.objectives.predicted = model_ != q_.current && q_.standing(model_).predicted;
 }
 
 void CellJudge::judge_speed(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell) {
@@ -255,7 +257,7 @@ Cell CellJudge::judge(const Applied& applied) {
   Cell cell;
   cell.model = model_, cell.treatment = applied.treatment;
   cell.action = action_of(applied);
-  cell.objectives = {0, unknown, unknown, unknown};
+  cell.objectives = {0, unknown, unknown, unknown, false};
   const auto forbid = [&](const RuleSource* rule) {
     cell.fate = Fate::forbidden, cell.rule = rule;
     return cell;

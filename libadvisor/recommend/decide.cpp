@@ -16,7 +16,7 @@ Objectives rounded(const Objectives& o) {
   const auto step = [](double value) {
     return std::isfinite(value) && value > 0 ? std::round(std::log(value) * 100) : value;
   };
-  return {std::round(o.quality * 1000), step(o.cost), step(o.latency), step(o.effort)};
+  return {std::round(o.quality * 1000), step(o.cost), step(o.latency), step(o.effort), o.predicted};
 }
 
 int changes(Action action) { return static_cast<int>(action); }

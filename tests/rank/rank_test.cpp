@@ -255,5 +255,20 @@ TEST(DecidedBy, AgreesWithTheOrder) {
   }
 }
 
+TEST(Predicted, NeitherDominatesNorOutranksAMeasuredScore) {
+  const Objectives measured{0.95, 5, 5, 1, false}, predicted{1.1, 1, 1, 0, true}, worse{1.0, 2, 2, 0, true};
+  EXPECT_FALSE(dominates(predicted, measured));
+  EXPECT_TRUE(dominates(predicted, worse));
+  EXPECT_TRUE(dominates({1.1, 1, 1, 0, false}, predicted));
+  const std::vector<Objectives> points{worse, predicted, measured};
+  EXPECT_THAT(pareto_front(points), ElementsAre(1, 2));
+  const std::vector<Place> places{{predicted, 2, "p"}, {measured, 1, "m"}};
+  const std::vector<std::string> quality{"quality", "cost"}, cost{"cost", "quality"};
+  EXPECT_THAT(lexicographic(places, quality), ElementsAre(1, 0));
+  EXPECT_THAT(lexicographic(places, cost), ElementsAre(0, 1));  // who asks for cost first gets it
+  EXPECT_EQ(decided_by(places[1], places[0], quality, 2),
+            "ahead of #2: its score was measured, that of #2 is only predicted");
+}
+
 }  // namespace
 }  // namespace advisor
