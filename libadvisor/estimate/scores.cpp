@@ -1,6 +1,7 @@
 #include "estimate/scores.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "estimate/ability.h"
@@ -92,12 +93,16 @@ void ScoreTables::read_recorded(const Knowledge& knowledge) {
 }
 
 std::optional<ScoreTable> ScoreTables::choose(const std::string& model, const Yardstick& yardstick) const {
+  // Next to nothing right says nothing about what compression takes: a point of noise is a tenth of ten points.
+  constexpr double floor = 0.1;
   const Key* best = nullptr;
-  std::pair<bool, std::size_t> best_rank{false, 0};
+  std::tuple<bool, bool, std::size_t> best_rank;
   for (const auto& [key, table] : tables_) {
     const bool fits = yardstick.task.empty() ? table.family == yardstick.family : std::get<0>(key) == yardstick.task;
     if (!fits) continue;
-    const std::pair rank{table.models.contains(model), table.size};
+    const auto own = table.models.find(model);
+    const bool scored = own != table.models.end();
+    const std::tuple rank{scored, scored && own->second.value >= floor, table.size};
     if (best == nullptr || rank > best_rank) best = &key, best_rank = rank;
   }
   if (best != nullptr) return ScoreTable{std::get<0>(*best), std::get<1>(*best), std::get<2>(*best)};

@@ -21,9 +21,9 @@ class ScoreTables {
   explicit ScoreTables(const Knowledge& knowledge);
   ~ScoreTables();
 
-  /// The table that compares most models on the yardstick, one that has `model` if any has. Benchmarks of the family
-  /// when the yardstick names none. A benchmark without any table but with scores beside compressed models gets one
-  /// without a harness.
+  /// The table that compares most models on the yardstick, one that has `model` if any has, and above the floor if any
+  /// does. Benchmarks of the family when the yardstick names none. A benchmark without any table but with scores beside
+  /// compressed models gets one without a harness.
   std::optional<ScoreTable> choose(const std::string& model, const Yardstick& yardstick) const;
 
   /// The same for a task in a user's words: the benchmark that was named or that stands for the type; for a type any

@@ -35,6 +35,18 @@ TEST(ScoreTables, ChoosesTheTableThatHasTheModelThenTheLargest) {
   EXPECT_FALSE(tables.baseline("unknown", {"task2", "h", ""})) << "nothing is known of it, not even its size";
 }
 
+TEST(ScoreTables, ABenchmarkOnWhichTheModelFailsIsTheLastChoice) {
+  auto world = world_of_scores();
+  const Yardstick family{"", "knowledge", 0};
+  const auto before = ScoreTables(world).choose("lab/model0", family);
+  for (auto& score : world.scores)
+    if (score.model == "lab/model0" && score.task == before->task) score.value = 0.04;
+  const auto after = ScoreTables(world).choose("lab/model0", family);
+  EXPECT_NE(after->task, before->task);
+  EXPECT_EQ(ScoreTables(world).choose("lab/model0", {before->task, "knowledge", 0})->task, before->task)
+      << "unless it is the one that was named";
+}
+
 TEST(ScoreTables, ABenchmarkKnownFromBaselinesOnlyIsPredicted) {
   auto world = world_of_scores();
   for (auto& score : world.scores) {
