@@ -8,6 +8,7 @@
 #include "recommend/detail.h"
 #include "recommend/next_measurement.h"
 #include "recommend/plan.h"
+#include "recommend/portfolio.h"
 #include "recommend/question.h"
 #include "recommend/rejections.h"
 
@@ -65,10 +66,23 @@ void add_profile_findings(const Question& q, CellJudge& judge, Recommendation& a
     answer.rejections.push_back({"", q.model->id, "", "", "", forbid.code, forbid.rule, forbid.reason, {}});
 }
 
+void add_knowledge(const Toolbox& tools, Recommendation& answer) {
+  const auto& knowledge = tools.knowledge;
+  answer.knowledge_digest = knowledge.digest;
+  answer.knowledge_rules = static_cast<std::int64_t>(tools.rules.size());
+  answer.knowledge_measurements =
+      static_cast<std::int64_t>(knowledge.quality.size() + knowledge.speed.size() + knowledge.scores.size());
+}
+
 }  // namespace
 
 Recommendation recommend(const Profile& profile, const Hardware& hardware, const Toolbox& tools,
                          const Model* checkpoint_model) {
+  if (!profile.tasks.empty()) {
+    auto answer = recommend_portfolio(tools, profile, hardware, checkpoint_model);
+    add_knowledge(tools, answer);
+    return answer;
+  }
   const auto question = ask(tools, profile, hardware, checkpoint_model);
   const auto decision = decide(tools, question);
   CellJudge judge(tools, question);
@@ -79,11 +93,7 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
   answer.profile = question.profile;
   answer.hardware = hardware;
   answer.defaults = question.defaults;
-  const auto& knowledge = tools.knowledge;
-  answer.knowledge_digest = knowledge.digest;
-  answer.knowledge_rules = static_cast<std::int64_t>(tools.rules.size());
-  answer.knowledge_measurements =
-      static_cast<std::int64_t>(knowledge.quality.size() + knowledge.speed.size() + knowledge.scores.size());
+  add_knowledge(tools, answer);
   answer.models_considered = decision.models_considered;
   answer.variants_considered = decision.variants_considered;
   answer.variants_feasible = static_cast<std::int64_t>(decision.ranked.size());
