@@ -34,6 +34,7 @@ void note(const Findings& findings, const std::string& scope, Coverage& coverage
 }
 
 void note_all(const Profile& profile, Coverage& coverage) {
+  if (!profile.tasks.empty()) return;  // its tasks are questions like those of other scenarios
   const auto question = ask(tools(), profile, scenario::hardware_of(profile), nullptr);
   const auto decision = decide(tools(), question);
   CellJudge judge(tools(), question);
