@@ -186,7 +186,7 @@ QualityWords quality_words(const Toolbox& tools, const Question& q, const Cell& 
   QualityWords words;
   if (!cell.has_recovery) return words;
   const auto& model = *q.at(tools, cell.model).model;
-  const auto own = q.table ? tools.estimator.scores().baseline(model, *q.table) : std::nullopt;
+  const auto& own = q.standing(cell.model).baseline;
   const auto kept = evidence_of(tools, q, cell);
   const double chance = q.yardstick.chance;
   words.how = kept.how;

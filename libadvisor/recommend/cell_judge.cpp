@@ -299,6 +299,20 @@ Cell CellJudge::judge(const Applied& applied) {
   return cell;
 }
 
+bool CellJudge::is_behind(const Applied& applied, const Objectives& best) {
+  const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
+  // The rate of the uncompressed model is a fact of the cells after it; the quality of a mix depends on memory.
+  const bool whole = treatment.choice.origin == Origin::as_published && !treatment.choice.quantized_kv;
+  if (whole || !treatment.choice.upper.empty() || !entry_->has_size) return false;
+  Cell cell;
+  judge_quality(applied, cell);
+  if (cell.missing != Missing::nothing) return true;
+  if (cell.chances.accuracy && !(*cell.chances.accuracy >= q_.profile.confidence)) return true;
+  const auto& mine = cell.objectives;
+  constexpr double clearly = 0.002;  // two of the steps within which the order takes qualities for equal (rank.h)
+  return mine.predicted == best.predicted ? mine.quality < best.quality - clearly : mine.predicted;
+}
+
 const Applied& CellJudge::applied(const Cell& cell) const {
   const auto& all = q_.at(tools_, cell.model).applied;
   return *std::lower_bound(all.begin(), all.end(), cell.treatment,

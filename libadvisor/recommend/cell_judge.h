@@ -28,6 +28,9 @@ class CellJudge {
   bool is_tried(const Applied& applied) const;
   Action action_of(const Applied& applied) const;
   Cell judge(const Applied& applied);
+  /// Whether judge() of it would for certain neither be feasible nor come before `best` in quality. Decides on quality
+  /// alone, so it costs a fraction of judge().
+  bool is_behind(const Applied& applied, const Objectives& best);
   /// The uncompressed model on the yardstick.
   Accuracy uncompressed(int model) const;
 

@@ -265,17 +265,38 @@ std::optional<double> tightest(const Toolbox& tools, const Question& q, const De
   return std::nullopt;
 }
 
+/// How the decision would end. `tightest` only of the fields that a guess is made of.
 Try deciding(const Toolbox& tools, const Model* checkpoint, bool keep) {
   return [&tools, checkpoint, keep](const Situation& then, const std::string& field) {
+    static const std::set<std::string> guessed{"accuracy.min", "accuracy.retain",          "slo.ttft",
+                                               "slo.tpot",     "budget.hours_to_compress", "budget.usd_per_hour",
+                                               "confidence"};
     const auto q = ask(tools, then.profile, then.hardware, checkpoint);
-    const auto decision = decide(tools, q);
     Trial trial;
-    if (decision.ranked.empty()) return trial;
-    trial.reached = !keep || std::any_of(decision.ranked.begin(), decision.ranked.end(), [&](int index) {
-      return decision.cells[static_cast<std::size_t>(index)].action == Action::keep;
-    });
-    trial.verdict = name(*decision.verdict);
-    trial.variant = variant_of(tools, q, decision.first()).id();
+    std::optional<Leader> leader;
+    if (keep || !guessed.contains(field)) {
+      leader = find_leader(tools, q);
+    } else if (const auto decision = decide(tools, q); !decision.ranked.empty()) {
+      leader = Leader{decision.first()};
+      trial.tightest = tightest(tools, q, decision, field);
+    }
+    if (!leader) return trial;
+    trial.reached = !keep || leader->keeps;
+    trial.verdict = name(verdict_of(leader->cell.action));
+    trial.variant = id_of(tools, q, leader->cell);
+    return trial;
+  };
+}
+
+/// Whether the model in use could be kept as it is, were nothing else allowed.
+Try keeping(const Toolbox& tools, const Model* checkpoint) {
+  return [&tools, checkpoint](Situation then, const std::string& field) {
+    then.profile.allow.compress = then.profile.allow.switch_model = false;
+    const auto q = ask(tools, then.profile, then.hardware, checkpoint);
+    const auto decision = decide_keeping(tools, q);
+    Trial trial;
+    trial.reached = !decision.ranked.empty();
+    if (trial.reached) trial.variant = id_of(tools, q, decision.first());
     trial.tightest = tightest(tools, q, decision, field);
     return trial;
   };
@@ -308,13 +329,8 @@ std::vector<Counterfactual> counterfactuals(const Toolbox& tools, const Question
                   [&](int index) { return decision.cells[static_cast<std::size_t>(index)].action == Action::keep; }))
     return {};  // something else is better, but nothing forces it
   Aim keep;
-  const auto whole = deciding(tools, checkpoint, true);
-  // Asked of the model in use alone: a few candidates instead of a whole catalog.
-  keep.attempt = [whole](Situation then, const std::string& field) {
-    then.profile.allow.compress = then.profile.allow.switch_model = false;
-    return whole(then, field);
-  };
-  keep.confirm = whole;
+  keep.attempt = keeping(tools, checkpoint);  // a few candidates instead of a whole catalog
+  keep.confirm = deciding(tools, checkpoint, true);
   keep.numbers = true;
   keep.suffix = ", " + q.model->id + " could be kept as it is";
   return search(tools, now, decisions, keep);

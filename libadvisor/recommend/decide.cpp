@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "recommend/cell_judge.h"
 
@@ -46,9 +47,11 @@ std::optional<ModelFate> turned_away(const Question& q, const CellJudge& judge, 
   return std::nullopt;
 }
 
-void add_cells(CellJudge& judge, const CatalogModel& entry, const RuleSource* rule, int model, Decision& decision) {
+void add_cells(CellJudge& judge, const CatalogModel& entry, const RuleSource* rule, int model, Decision& decision,
+               bool keeping_only = false) {
   for (const auto& applied : entry.applied) {
     if (!judge.is_tried(applied)) continue;
+    if (keeping_only && judge.action_of(applied) != Action::keep) continue;
     ++decision.variants_considered;
     if (rule == nullptr) {
       decision.cells.push_back(judge.judge(applied));
@@ -90,6 +93,32 @@ void rank(const Question& q, Decision& decision) {
   for (const auto index : pareto_front(points)) decision.front.push_back(decision.ranked[index]);
 }
 
+void conclude(const Question& q, Decision& decision) {
+  if (!decision.profile_rules.empty()) return;
+  rank(q, decision);
+  if (!decision.ranked.empty()) {
+    decision.outcome = Outcome::recommended;
+    decision.verdict = verdict_of(decision.first().action);
+  } else {
+    const bool undecided = std::any_of(decision.cells.begin(), decision.cells.end(),
+                                       [](const Cell& cell) { return cell.fate == Fate::undecided; });
+    decision.outcome = undecided ? Outcome::insufficient_evidence : Outcome::infeasible;
+  }
+}
+
+/// The models that a switch could lead to, those first that most probably lead.
+std::vector<int> others_by_standing(const Toolbox& tools, const Question& q) {
+  std::vector<int> models;
+  if (!q.profile.allow.switch_model || !q.table) return models;
+  for (int model = 0; model < static_cast<int>(tools.catalog.models().size()); ++model)
+    if (model != q.current && q.standing(model).known) models.push_back(model);
+  std::stable_sort(models.begin(), models.end(), [&](int a, int b) {
+    const auto &left = q.standing(a), &right = q.standing(b);
+    return std::pair(left.predicted, -left.value) < std::pair(right.predicted, -right.value);
+  });
+  return models;
+}
+
 }  // namespace
 
 std::string_view name(Action action) {
@@ -115,6 +144,52 @@ Verdict verdict_of(Action action) {
   return verdicts[static_cast<std::size_t>(action)];
 }
 
+Decision decide_keeping(const Toolbox& tools, const Question& q) {
+  Decision decision;
+  CellJudge judge(tools, q);
+  decision.profile_rules = judge.profile_rules();
+  const auto* forbidden = judge.enter(q.current);
+  add_cells(judge, q.at(tools, q.current), forbidden, q.current, decision, true);
+  decision.models_considered = 1;
+  conclude(q, decision);
+  return decision;
+}
+
+std::optional<Leader> find_leader(const Toolbox& tools, const Question& q) {
+  const auto is_kept = [](const Decision& decision) {
+    return std::any_of(decision.ranked.begin(), decision.ranked.end(), [&](int index) {
+      return decision.cells[static_cast<std::size_t>(index)].action == Action::keep;
+    });
+  };
+  if (q.profile.priority.empty() || q.profile.priority.front() != "quality") {
+    const auto decision = decide(tools, q);
+    if (decision.ranked.empty()) return std::nullopt;
+    return Leader{decision.first(), is_kept(decision)};
+  }
+  Decision some;
+  CellJudge judge(tools, q);
+  if (!judge.profile_rules().empty()) return std::nullopt;
+  std::optional<Objectives> best;
+  const auto add = [&](const Cell& cell) {
+    if (cell.fate != Fate::feasible) return;
+    const auto& mine = cell.objectives;
+    if (!best || std::pair(mine.predicted, -mine.quality) < std::pair(best->predicted, -best->quality)) best = mine;
+    some.cells.push_back(cell);
+  };
+  if (judge.enter(q.current) == nullptr)
+    for (const auto& applied : q.at(tools, q.current).applied)
+      if (judge.is_tried(applied)) add(judge.judge(applied));
+  for (const int model : others_by_standing(tools, q)) {
+    const auto& entry = tools.catalog.models()[static_cast<std::size_t>(model)];
+    if (turned_away(q, judge, entry, model, judge.enter(model))) continue;
+    for (const auto& applied : entry.applied)
+      if (judge.is_tried(applied) && !(best && judge.is_behind(applied, *best))) add(judge.judge(applied));
+  }
+  rank(q, some);
+  if (some.ranked.empty()) return std::nullopt;
+  return Leader{some.first(), is_kept(some)};
+}
+
 Decision decide(const Toolbox& tools, const Question& q) {
   Decision decision;
   CellJudge judge(tools, q);
@@ -137,16 +212,7 @@ Decision decide(const Toolbox& tools, const Question& q) {
       add_cells(judge, entry, nullptr, model, decision);
     }
   }
-  if (!decision.profile_rules.empty()) return decision;
-  rank(q, decision);
-  if (!decision.ranked.empty()) {
-    decision.outcome = Outcome::recommended;
-    decision.verdict = verdict_of(decision.first().action);
-  } else {
-    const bool undecided = std::any_of(decision.cells.begin(), decision.cells.end(),
-                                       [](const Cell& cell) { return cell.fate == Fate::undecided; });
-    decision.outcome = undecided ? Outcome::insufficient_evidence : Outcome::infeasible;
-  }
+  conclude(q, decision);
   return decision;
 }
 

@@ -40,6 +40,18 @@ struct Decision {
 /// Reads nothing but its arguments and is safe to call from many threads.
 Decision decide(const Toolbox& tools, const Question& question);
 
+/// The same of the model in use as it is alone: whether it may be kept, and what stands in the way.
+Decision decide_keeping(const Toolbox& tools, const Question& question);
+
+/// Decision::first(), and whether the model in use could be kept as it is.
+struct Leader {
+  Cell cell;
+  bool keeps = false;
+};
+/// Without the places behind the first: candidates that cannot come before one already found are not looked at any
+/// further. For what only needs to know how a decision ends. nullopt: nothing is feasible.
+std::optional<Leader> find_leader(const Toolbox& tools, const Question& question);
+
 /// For each ranked cell the first of the front that is at least as good in everything; itself when in the front.
 std::vector<int> dominating(const Decision& decision);
 

@@ -17,7 +17,8 @@ Standing Toolbox::standing(const Model& model, const ScoreTable* table, const Ya
   Standing standing;
   Yardstick own = yardstick;
   if (table != nullptr) {
-    if (const auto baseline = estimator.scores().baseline(model, *table)) {
+    standing.baseline = estimator.scores().baseline(model, *table);
+    if (const auto& baseline = standing.baseline) {
       standing.known = true, standing.predicted = baseline->predicted();
       standing.value = baseline->value;
       standing.below = sd_below(*baseline), standing.above = sd_above(*baseline);

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -19,6 +20,7 @@ namespace advisor {
 
 /// Where an uncompressed model stands on the yardstick of a question, as numbers.
 struct Standing {
+  std::optional<Baseline> baseline;  ///< the same in words
   bool known = false, predicted = false;
   double value = 0;             ///< fraction of 1
   double below = 0, above = 0;  ///< standard deviation to either side
