@@ -43,7 +43,7 @@ std::span<const Field> fields();
 /// What each task of a portfolio sets, as "share" for "tasks.0.share"; `member` reaches into the first task of a
 /// profile. Bounds and words are those of the field of the same name.
 std::span<const Field> task_fields();
-inline constexpr std::size_t max_tasks = 64;  ///< of a portfolio
+inline constexpr std::size_t max_tasks = 8;  ///< of a portfolio: which serves which is searched exactly
 
 /// The row of a field; of "tasks.<n>.<field>" the row of task_fields(). Throws not_found with suggestions.
 const Field& find_field(std::string_view path);

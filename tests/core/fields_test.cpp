@@ -237,7 +237,7 @@ TEST(TaskFields, RefuseAndThenLeaveTheProfileAsItWas) {
               AllOf(HasSubstr("tasks.0.accuracy.mim"), HasSubstr("\"accuracy.min\"")));
   EXPECT_THAT(bad(ErrorCode::not_found, "tasks.0.zzz", "1"), HasSubstr("known of a task: task.type"));
   EXPECT_THAT(bad(ErrorCode::not_found, "tasks.2.share", "1"), HasSubstr("has 1 tasks"));
-  EXPECT_THAT(bad(ErrorCode::invalid_argument, "tasks.64.share", "1"), HasSubstr("at most 64"));
+  EXPECT_THAT(bad(ErrorCode::invalid_argument, "tasks.8.share", "1"), HasSubstr("at most 8"));
   for (const char* path : {"tasks", "tasks.", "tasks.share", "tasks.-1.share", "tasks.0", "tasks.0x.share",
                            "tasks.99999999999999999999999.share"})
     EXPECT_THAT(bad(ErrorCode::invalid_argument, path, "1"), HasSubstr("tasks.0.accuracy.min")) << path;

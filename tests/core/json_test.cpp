@@ -246,7 +246,7 @@ TEST(ProfileJsonRefuses, WhatTheFieldTableRefuses) {
               HasSubstr("tasks.0.schema"));
   std::string many = "\"chat\"";
   for (std::size_t i = 0; i < max_tasks; ++i) many += ", \"chat\"";
-  EXPECT_THAT(refusal(ErrorCode::invalid_argument, "{\"tasks\": [" + many + "]}"), HasSubstr("at most 64"));
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, "{\"tasks\": [" + many + "]}"), HasSubstr("at most 8"));
   EXPECT_THAT(refusal(ErrorCode::unsupported, R"({"schema": "advisor.profile/2"})"), HasSubstr("schema"));
 }
 
