@@ -25,7 +25,7 @@ struct Slots {
       baseline_predicted = fact_slot("quality.baseline_predicted"), decode = fact_slot("speed.decode"),
       ttft = fact_slot("speed.ttft"), tpot = fact_slot("speed.tpot"), gain = fact_slot("speed.gain"),
       per_hour = fact_slot("cost.usd_per_hour"), per_million = fact_slot("cost.usd_per_million"),
-      hours = fact_slot("effort.hours");
+      hours = fact_slot("effort.hours"), rows = fact_slot("quality.rows"), basis = fact_slot("quality.basis");
 };
 const Slots& slots() {
   static const Slots all;
@@ -92,6 +92,7 @@ void CellJudge::set_candidate(const Applied& applied, Action action) {
 void CellJudge::set_estimates(const Cell& cell, const EngineSide& side) {
   const auto& s = slots();
   auto& facts = estimate_facts_;
+  facts.clear(s.rows), facts.clear(s.basis);  // words: of facts_of() only, no forbid reads them
   const auto number = [&](int slot, double value) { facts.set(slot, Value(value)); };
   number(s.memory_total, memory_.total), number(s.memory_weights, memory_.weights);
   number(s.memory_kv, memory_.kv_cache), number(s.memory_overhead, memory_.overhead);
@@ -132,6 +133,11 @@ const Facts& CellJudge::facts_of(const Cell& cell) {
   Cell again;
   chance_of_memory(treatment, weights_of(treatment, what, side, again), side);
   set_estimates(cell, side);
+  if (const auto quality = quality_words(tools_, q_, cell).estimate; quality && quality->retention) {
+    estimate_facts_.set(slots().rows, Value(static_cast<double>(quality->retention->n)));
+    estimate_facts_.set(slots().basis, Value(std::string(name(quality->retention->basis))));
+    facts_.use(estimate_facts_);
+  }
   return facts_;
 }
 
