@@ -71,11 +71,18 @@ std::vector<Knob> knobs(const Situation& now) {
     if (limit.min) all.push_back(downwards(prefix + "accuracy.min", *limit.min, 1000, 0.001));
     if (limit.retain) all.push_back(downwards(prefix + "accuracy.retain", *limit.retain, 1000, 0.001));
   };
-  for (std::size_t i = 0; i < p.tasks.size(); ++i) accuracy(p.tasks[i].accuracy, "tasks." + std::to_string(i) + ".");
+  const auto by_default = [&](const auto& limit, bool critical, const std::string& prefix) {
+    if (p.accuracy.min || p.accuracy.retain || limit.min || limit.retain) return;
+    all.push_back(critical ? downwards(prefix + "accuracy.min", default_critical_min, 1000, 0.001)
+                           : downwards(prefix + "accuracy.retain", default_retain, 1000, 0.001));
+  };
+  for (std::size_t i = 0; i < p.tasks.size(); ++i) {
+    const auto prefix = "tasks." + std::to_string(i) + ".";
+    accuracy(p.tasks[i].accuracy, prefix);
+    by_default(p.tasks[i].accuracy, p.tasks[i].task.critical, prefix);
+  }
   accuracy(p.accuracy, "");
-  if (p.tasks.empty() && !p.accuracy.min && !p.accuracy.retain)
-    all.push_back(p.task.critical ? downwards("accuracy.min", default_critical_min, 1000, 0.001)
-                                  : downwards("accuracy.retain", default_retain, 1000, 0.001));
+  if (p.tasks.empty()) by_default(p.accuracy, p.task.critical, "");
   if (p.slo.ttft) all.push_back(upwards("slo.ttft", *p.slo.ttft, 0));
   if (p.slo.tpot) all.push_back(upwards("slo.tpot", *p.slo.tpot, 0));
   if (p.budget.usd_per_hour) all.push_back(upwards("budget.usd_per_hour", *p.budget.usd_per_hour, 0.01));
