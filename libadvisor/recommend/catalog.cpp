@@ -40,6 +40,13 @@ bool better(const PublishedCheckpoint& a, const PublishedCheckpoint* b) {
   return b == nullptr || std::tuple(!a.official, a.checkpoint) < std::tuple(!b->official, b->checkpoint);
 }
 
+/// All that the bytes of weights depend on, beside the model.
+using Storage = std::tuple<std::string, std::string, double, std::string, std::string>;
+Storage storage_of(const TreatmentChoice& choice) {
+  const auto& variant = choice.variant;
+  return {variant.scheme, variant.format, variant.sparsity, variant.pattern, choice.upper};
+}
+
 /// Weights of so few bits, activations and cache aside: what "the same compression" means.
 bool same_family(const CatalogTreatment& a, const CatalogTreatment& b) {
   return a.scheme.weight_bits == b.scheme.weight_bits && a.scheme.activation_bits == b.scheme.activation_bits &&
@@ -75,6 +82,7 @@ void Catalog::add_treatments() {
   std::map<std::string, const Technique*> techniques;
   for (const auto& technique : knowledge_.techniques) techniques[technique.id] = &technique;
   std::map<std::string, int> bases;  // by id with a whole cache
+  std::map<Storage, int> stored;
   for (auto& choice : all_treatments(knowledge_)) {
     CatalogTreatment entry;
     const auto& variant = choice.variant;
@@ -95,6 +103,7 @@ void Catalog::add_treatments() {
     if (engine == engines_.end()) engines_.push_back(variant.engine);
     Variant whole = variant;
     whole.kv = "fp16";
+    entry.stored_as = stored.try_emplace(storage_of(choice), static_cast<int>(treatments_.size())).first->second;
     entry.base = bases.try_emplace(whole.id(), static_cast<int>(treatments_.size())).first->second;
     entry.choice = std::move(choice);
     treatments_.push_back(std::move(entry));
@@ -116,14 +125,15 @@ CatalogModel Catalog::prepare(const Model& model) const {
     entry.weights_spread = weights_spread(layout->basis);
     entry.work = model_work(model, *layout);
   }
-  std::map<int, std::size_t> made;  // by base: many differ in nothing but the cache
+  std::vector<int> made(treatments_.size(), -1);  // many are stored alike
   for (std::size_t i = 0; i < treatments_.size(); ++i) {
     const auto& treatment = treatments_[i];
     if (!applies(treatment.choice, entry.native)) continue;
     Applied applied;
     applied.treatment = static_cast<int>(i);
-    if (const auto base = made.find(treatment.base); base != made.end()) {
-      applied = entry.applied[base->second];
+    auto& alike = made[static_cast<std::size_t>(treatment.stored_as)];
+    if (alike >= 0) {
+      applied = entry.applied[static_cast<std::size_t>(alike)];
       applied.treatment = static_cast<int>(i);
     } else if (layout) {
       auto variant = treatment.choice.variant;
@@ -136,7 +146,7 @@ CatalogModel Catalog::prepare(const Model& model) const {
         applied.upper_stored = upper.bytes, applied.upper_read = upper.read_bytes;
       }
     }
-    made.try_emplace(treatment.base, entry.applied.size());
+    if (alike < 0) alike = static_cast<int>(entry.applied.size());
     entry.applied.push_back(applied);
   }
   add_published(entry);

@@ -56,6 +56,7 @@ struct CatalogTreatment {
   double upper_bits = 0;  ///< mixed precision: bits per weight of the larger scheme
   int engine = 0;         ///< into Catalog::engines
   int base = 0;           ///< the treatment with the same weights and a whole cache
+  int stored_as = 0;  ///< the first treatment with the same weights in the same format, whatever the engine and tool
 };
 
 class Catalog {

@@ -168,6 +168,7 @@ class Search {
     Situation as_set = now_;
     if (get_field(now_.profile, knob.field).empty()) set_field(as_set.profile, knob.field, knob.from);
     add(ratio, knob.field, get_field(as_set.profile, knob.field), then, trial(step), say(now_, then, knob));
+    found_.back().unconfirmed = aim_.confirm ? std::optional(then) : std::nullopt;
   }
 
   /// Of each field the first wording that helps.
@@ -181,7 +182,10 @@ class Search {
       const bool fp8 = one.field == "hardware.id" && trial.variant.find("-fp8|") != std::string::npos &&
                        !(now_.hardware.device.fp8.value_or(0) > 0);
       const auto text = one.text + (fp8 ? ", which computes in FP8" : "");
-      if (add(one.size, one.field, get_field(now_.profile, one.field), then, trial, text)) done.insert(one.field);
+      const auto sure = aim_.confirm ? aim_.confirm(then, one.field) : trial;
+      if (!sure.reached) continue;
+      add(one.size, one.field, get_field(now_.profile, one.field), then, sure, text);
+      done.insert(one.field);
     }
   }
 
@@ -189,9 +193,16 @@ class Search {
     std::stable_sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
       return std::tie(a.size, a.change.field) < std::tie(b.size, b.change.field);
     });
-    if (found_.size() > most_counterfactuals) found_.resize(most_counterfactuals);
     std::vector<Counterfactual> all;
-    for (auto& one : found_) all.push_back(std::move(one.change));
+    for (auto& one : found_) {
+      if (all.size() == most_counterfactuals) break;
+      if (one.unconfirmed) {  // of many that are found few are told, and only those need be sure
+        const auto sure = aim_.confirm(*one.unconfirmed, one.change.field);
+        if (!sure.reached) continue;
+        one.change.then_verdict = sure.verdict, one.change.then_variant = sure.variant;
+      }
+      all.push_back(std::move(one.change));
+    }
     return all;
   }
 
@@ -199,6 +210,7 @@ class Search {
   struct Found {
     double size;
     Counterfactual change;
+    std::optional<Situation> unconfirmed{};
   };
 
   Situation at(const Knob& knob, int step) const {
@@ -207,13 +219,10 @@ class Search {
     return changed(now_, tools_.knowledge.devices, knob.field, get_field(number, knob.field));
   }
 
-  bool add(double size, const std::string& field, const std::string& from, const Situation& then, Trial trial,
+  void add(double size, const std::string& field, const std::string& from, const Situation& then, const Trial& trial,
            const std::string& text) {
-    if (aim_.confirm) trial = aim_.confirm(then, field);
-    if (!trial.reached) return false;
     found_.push_back(
         {size, {field, from, get_field(then.profile, field), trial.verdict, trial.variant, text + aim_.suffix}});
-    return true;
   }
 
   const Toolbox& tools_;

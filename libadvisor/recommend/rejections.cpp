@@ -229,7 +229,7 @@ void add_models(const Toolbox& tools, const Question& q, CellJudge& judge, const
   if (weak.empty()) return;
   const auto* first = best(weak);
   const auto& model = *q.at(tools, first->model).model;
-  const auto baseline = tools.estimator.scores().baseline(model, *q.table);
+  const auto& baseline = q.standing(first->model).baseline;
   std::string because = "scores " + describe(*baseline) + " on " + q.table->task + " uncompressed, " + wanted(q) +
                         " wanted: " + percent(first->probability) + " likely, " + percent(q.profile.confidence) +
                         " asked for";
