@@ -41,12 +41,21 @@ Knowledge vocabularies(const Knowledge& knowledge) {
   some.techniques = knowledge.techniques;
   some.tasks = knowledge.tasks;
   some.families = knowledge.families;
+  some.sources = knowledge.sources;
   return some;
 }
 
-template <typename Row>
-const std::string& left_out_of(const Row& row, LeftOut what) {
+using Publishers = std::map<std::string, std::string>;
+
+/// What goes with a row when it is left out. Speeds go by publisher: one that tests a machine twice has the same
+/// machine, the same settings and often the same runs in both tables.
+const std::string& left_out_of(const QualityMeasurement& row, LeftOut what, const Publishers&) {
   return what == LeftOut::source ? row.source : row.model;
+}
+const std::string& left_out_of(const SpeedMeasurement& row, LeftOut what, const Publishers& publishers) {
+  if (what == LeftOut::model) return row.model;
+  const auto found = publishers.find(row.source);
+  return found == publishers.end() ? row.source : found->second;
 }
 
 BacktestRow describe(const QualityCase& question) {
@@ -112,11 +121,12 @@ class Run {
  public:
   Run(const Knowledge& knowledge, const std::vector<typename Side::Measurement>& asked, LeftOut what,
       BacktestReport& report)
-      : knowledge_(knowledge), what_(what), cases_(knowledge) {
+      : knowledge_(knowledge), what_(what), publishers_(publishers(knowledge.sources)), cases_(knowledge) {
     std::set<std::string> known;
     for (const auto& row : knowledge.*Side::rows) {
-      known.insert(left_out_of(row, what));
-      if (auto question = cases_.read(row)) training_.push_back({left_out_of(row, what), std::move(*question)});
+      known.insert(left_out_of(row, what, publishers_));
+      if (auto question = cases_.read(row))
+        training_.push_back({left_out_of(row, what, publishers_), std::move(*question)});
     }
     for (const auto& row : asked) {
       std::string why;
@@ -125,7 +135,7 @@ class Run {
         ++report.unscored[why];
         continue;
       }
-      const std::string& name = left_out_of(row, what);
+      const std::string& name = left_out_of(row, what, publishers_);
       BacktestRow& described = scored_.emplace_back(describe(*question));
       described.known = known.contains(name);
       folds_[described.known ? name : ""].push_back(questions_.size());
@@ -149,7 +159,7 @@ class Run {
       rest = vocabularies(knowledge_);
       std::copy_if((knowledge_.*Side::rows).begin(), (knowledge_.*Side::rows).end(),
                    std::back_inserter(rest.*Side::rows),
-                   [&](const auto& row) { return left_out_of(row, what_) != name; });
+                   [&](const auto& row) { return left_out_of(row, what_, publishers_) != name; });
     }
     const typename Side::Estimator estimator(name.empty() ? knowledge_ : rest);
     for (const std::size_t i : folds_.at(name)) answer(estimator, baseline, i);
@@ -175,6 +185,7 @@ class Run {
   };
   const Knowledge& knowledge_;
   LeftOut what_;
+  Publishers publishers_;
   typename Side::Cases cases_;
   std::vector<Training> training_;
   std::vector<typename Side::Case> questions_;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "estimate/speed_levels.h"
 #include "estimate/weights.h"
 
 namespace advisor {
@@ -169,10 +170,29 @@ std::int64_t answer_of(const SpeedMeasurement& row) {
   return row.output_length.find("ShareGPT") != std::string::npos ? sharegpt_answer : usual_answer;
 }
 
-/// Engines keep at most so many requests in a batch unless told otherwise (max-num-seqs of vLLM and SGLang).
+/// Engines keep at most so many requests in a batch unless told otherwise. vLLM: 256; its rewritten engine 1024 on
+/// devices of at least 70 GiB that are no A100 (max-num-seqs in vllm/engine/arg_utils.py). TensorRT-LLM: 2048
+/// (max_batch_size of its builder); SGLang: what the cache holds, at most 4096.
 constexpr std::int64_t usual_batch = 256, largest_batch = 2048;
+std::int64_t most_sequences(const SpeedMeasurement& row, const Device& device) {
+  if (row.engine == "sglang" || row.engine == "tensorrt-llm") return largest_batch;
+  const bool rewritten = row.engine == "vllm" && is_rewritten_vllm(row.engine_version);
+  const bool large = device.memory >= 70.0 * 1024 * 1024 * 1024 && !device.id.starts_with("nvidia-a100");
+  return rewritten && large ? 1024 : usual_batch;
+}
 
-std::optional<Load> read_load(const SpeedMeasurement& row) {
+/// "median TPOT; 300 requests": how many one run sent, where the row says.
+std::int64_t requests_of(const SpeedMeasurement& row) {
+  const auto at = row.locator.find(" requests");
+  if (at == std::string::npos || at == 0) return 0;
+  std::size_t first = at;
+  while (first > 0 && std::isdigit(static_cast<unsigned char>(row.locator[first - 1]))) --first;
+  std::int64_t count = 0;
+  std::from_chars(row.locator.data() + first, row.locator.data() + at, count);
+  return count;
+}
+
+std::optional<Load> read_load(const SpeedMeasurement& row, const Device& device) {
   Load load;
   load.input_tokens = prompt_of(row);
   load.output_tokens = answer_of(row);
@@ -181,11 +201,13 @@ std::optional<Load> read_load(const SpeedMeasurement& row) {
     load.concurrency = *row.concurrency;
   } else if (const auto unit = row.load.find("req/s"); unit != std::string::npos) {
     load.requests_per_second = std::strtod(row.load.c_str(), nullptr);
-    load.concurrency = number_in(std::string_view(row.load).substr(unit)).value_or(usual_batch);  // ", at most 64"
+    load.concurrency =
+        number_in(std::string_view(row.load).substr(unit)).value_or(most_sequences(row, device));  // ", at most 64"
+    load.requests = requests_of(row);
     if (const auto* suite = suite_of(row)) load.requests = suite->arrivals;
     if (!(load.requests_per_second > 0)) return std::nullopt;
   } else if (row.load.starts_with("offline") && number) {
-    load.concurrency = std::min(*number, usual_batch);
+    load.concurrency = std::min(*number, most_sequences(row, device));
     load.requests = *number;
   } else if (row.load.starts_with("max-num-seqs=") || row.load.starts_with("max_num_seqs=")) {
     const auto batch = number_in(std::string_view(row.load).substr(13));
@@ -245,7 +267,12 @@ std::string impossible(const SpeedCase& question, double value) {
   if (question.load.requests_per_second > 0 || question.quantity == "throughput") return "";
   if (question.quantity == "decode") return sequences / value < reading ? "faster than the weights can be read" : "";
   if (question.quantity == "tpot") return value < reading ? "faster than the weights can be read" : "";
-  const auto tokens = static_cast<double>(std::max<std::int64_t>(1, question.load.input_tokens)) * sequences;
+  // Before the median first token come: of a rate of prefill all prompts, in a burst those of half the requests, in a
+  // closed loop the request's own.
+  const double prompts = question.quantity == "prefill" ? sequences
+                         : question.load.requests > 0   ? 0.5 * static_cast<double>(question.load.requests)
+                                                        : 1;
+  const auto tokens = static_cast<double>(std::max<std::int64_t>(1, question.load.input_tokens)) * prompts;
   const double seconds = question.quantity == "ttft" ? value : tokens / value;
   double peak = 0;
   for (const auto& rate : {device.fp32, device.fp16, device.bf16, device.fp8, device.int8, device.fp4})
@@ -265,9 +292,16 @@ double log_unit(const SpeedMeasurement& row, const Load& load) {
 
 }  // namespace
 
+std::map<std::string, std::string> publishers(const std::vector<Source>& sources) {
+  std::map<std::string, std::string> behind;
+  for (const auto& source : sources) behind[source.id] = source.publisher.empty() ? source.id : source.publisher;
+  return behind;
+}
+
 SpeedCases::SpeedCases(const Knowledge& knowledge) {
   for (const auto& model : knowledge.models) models_[model.id] = &model;
   for (const auto& device : knowledge.devices) devices_[device.id] = &device;
+  publishers_ = publishers(knowledge.sources);
 }
 
 std::optional<SpeedCase> SpeedCases::read(const SpeedMeasurement& row, std::string* why_not) const {
@@ -282,11 +316,11 @@ std::optional<SpeedCase> SpeedCases::read(const SpeedMeasurement& row, std::stri
   if (row.engine.ends_with("+specdec")) return refuse("speculative decoding");
   if (is_translation(row)) return refuse("translation model");
   if (!(row.value > 0) || !std::isfinite(row.value)) return refuse("its value is no positive number");
-  const auto load = read_load(row);
-  if (!load) return refuse("load is neither a concurrency nor a rate");
-  if (const auto why = not_comparable(row); !why.empty()) return refuse(why);
   const auto device = devices_.find(row.hardware);
   if (device == devices_.end()) return refuse("hardware is in no catalog");
+  const auto load = read_load(row, *device->second);
+  if (!load) return refuse("load is neither a concurrency nor a rate");
+  if (const auto why = not_comparable(row); !why.empty()) return refuse(why);
   if (!device->second->bandwidth) return refuse("memory bandwidth of the hardware is unknown");
   if (const auto found = models_.find(row.model); found != models_.end()) question.model = *found->second;
   question.model.id = row.model;
@@ -311,6 +345,8 @@ std::optional<SpeedCase> SpeedCases::read(const SpeedMeasurement& row, std::stri
   const double capacity = device->second->memory * static_cast<double>(row.hardware_count);
   if (memory && capacity > 0 && memory->bytes > capacity) return refuse("the weights do not fit the device's memory");
   question.source = row.source;
+  const auto publisher = publishers_.find(row.source);
+  question.publisher = publisher == publishers_.end() ? row.source : publisher->second;
   question.where = row.locator;
   question.engine_version = row.engine_version;
   return question;

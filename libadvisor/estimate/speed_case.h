@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/knowledge.h"
 #include "core/variant.h"
@@ -20,8 +21,12 @@ struct SpeedCase {
   std::string quantity;  ///< "decode" (tok/s, all streams), "prefill" (tok/s), "ttft" (s), "tpot" (s)
   double observed = 0;   ///< ln of the value in those units
   bool mixture = false;  ///< of experts
-  std::string source, where, engine_version;
+  std::string source, publisher, where, engine_version;
 };
+
+/// Who stands behind each source: its publisher, or the source itself where none is named. Two sources of one publisher
+/// are no independent witnesses.
+std::map<std::string, std::string> publishers(const std::vector<Source>& sources);
 
 /// Turns rows into cases; `knowledge` must outlive it.
 class SpeedCases {
@@ -33,6 +38,7 @@ class SpeedCases {
  private:
   std::map<std::string, const Model*> models_;
   std::map<std::string, const Device*> devices_;
+  std::map<std::string, std::string> publishers_;  ///< by source
 };
 
 }  // namespace advisor

@@ -110,40 +110,55 @@ void compose_blocks(const std::vector<SpeedRow>& rows, const SpeedSolution& solu
   }
 }
 
-/// The spread n that makes 80 % of the rows fall within t80 · sqrt(n² + parameters + noise).
-double spread_that_holds(const std::vector<std::pair<double, double>>& errors) {
+/// Rows whose publisher was left out: what was missed, and the variance of that by the parameters.
+struct HeldOut {
+  std::vector<std::pair<double, double>> errors;
+  std::map<std::string, double> rows;  ///< by publisher
+  std::set<std::string> sources;
+
+  /// Publishers that the rows are worth (Kish, Survey Sampling, 1965, ch. 11: unequal weights).
+  double publishers() const {
+    double sum = 0, squares = 0;
+    for (const auto& [publisher, count] : rows) sum += count, squares += count * count;
+    return squares > 0 ? sum * sum / squares : 0;
+  }
+};
+
+/// The spread n that makes 80 % of a new publisher's rows fall within t80 · sqrt(n² + parameters + noise). Of m
+/// publishers that were seen the share has to be larger for one that was not, as in split conformal prediction (Lei et
+/// al., J. Am. Stat. Assoc. 113, 2018): 1 - 0.2 m / (m + 1).
+double spread_that_holds(const HeldOut& held) {
   const double t = quantile(boost::math::students_t(speed_df), 0.9);
+  const double seen = held.publishers(), wanted = 1 - 0.2 * seen / (seen + 1);
   double low = 0.02, high = 3;
   for (int turn = 0; turn < 40; ++turn) {
     const double middle = std::sqrt(low * high);
-    const auto inside = std::count_if(errors.begin(), errors.end(), [&](const auto& error) {
+    const auto inside = std::count_if(held.errors.begin(), held.errors.end(), [&](const auto& error) {
       return std::abs(error.first) <= t * std::sqrt(middle * middle + error.second + speed_noise * speed_noise);
     });
-    (static_cast<double>(inside) < 0.8 * static_cast<double>(errors.size()) ? low : high) = middle;
+    (static_cast<double>(inside) < wanted * static_cast<double>(held.errors.size()) ? low : high) = middle;
   }
   return high;
 }
 
 void compose_spreads(const std::vector<SpeedRow>& rows, const SpeedSolution& solution, std::vector<FittedTerm>& terms) {
-  struct Group {
-    std::vector<std::pair<double, double>> errors;
-    std::set<std::string> sources;
-  };
-  std::map<std::string, Group> groups;
+  std::map<std::string, HeldOut> groups;
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (const auto& key : {rows[i].kind, rows[i].kind + "|" + rows[i].levels.engine}) {
-      groups[key].errors.emplace_back(solution.held_out[i], solution.held_out_variance[i]);
-      groups[key].sources.insert(rows[i].source);
+      auto& group = groups[key];
+      group.errors.emplace_back(solution.held_out[i], solution.held_out_variance[i]);
+      ++group.rows[rows[i].publisher];
+      group.sources.insert(rows[i].source);
     }
   std::map<std::string, double> of_kind;
   for (const auto& [key, group] : groups) {
-    double spread = spread_that_holds(group.errors);
+    double spread = spread_that_holds(group);
     const auto bar = key.find('|');
     if (bar == std::string::npos) {
       of_kind[key] = spread;
     } else {
-      // An engine's own spread counts by its sources: a single table cannot say how much tables differ.
-      const auto own = static_cast<double>(group.sources.size()) - 1;
+      // An engine's own spread counts by its publishers: a single one cannot say how much they differ.
+      const double own = group.publishers() - 1;
       spread = std::exp((own * std::log(spread) + 2 * std::log(of_kind[key.substr(0, bar)])) / (own + 2));
     }
     terms.push_back({"speed",
@@ -186,11 +201,13 @@ std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity, bool mixtu
 }
 
 std::size_t speed_kind_index(const SpeedWork& work, SpeedQuantity quantity, bool mixture) {
-  const bool rate = work.load.requests_per_second > 0;
-  if (quantity == SpeedQuantity::first_token) return rate ? 0 : 1;
+  const auto& load = work.load;
+  const bool first = quantity == SpeedQuantity::first_token;
   if (quantity == SpeedQuantity::prefill) return 1;
-  if (rate) return 2;
-  if (work.load.concurrency > 1) return 3;
+  if (load.requests_per_second > 0) return first ? 0 : 2;
+  if (load.requests > 0) return first ? 7 : 8;
+  if (load.concurrency > 1) return first ? 6 : 3;
+  if (first) return 1;
   return mixture ? 4 : 5;
 }
 
@@ -218,6 +235,7 @@ std::optional<SpeedRow> speed_row(const SpeedCase& question) {
   row.quantity = *quantity;
   row.log_seconds = speed_sign(*quantity) * question.observed;
   row.source = question.source;
+  row.publisher = question.publisher;
   row.engine_version = question.engine_version;
   row.kind = speed_kind(row.work, row.quantity, row.levels.mixture);
   return row;

@@ -1,21 +1,23 @@
 // The terms of the speed model (formula: speed_model.h; levels: speed_levels.h), fitted to all speed rows at once.
 //
-//   ln seconds(row) = F(work; u) + offset(source, engine, decode or prompt) + noise
+//   ln seconds(row) = F(work; u) + offset(source, engine, kind of load) + noise
 //   u_term = mean + sum of the effects of its blocks,   effect ~ Normal(0, sd of the block)
-//   offset ~ Normal(0, 0.03²), of loads 0.3²;   noise ~ Student t with 2 degrees of freedom, scale by kind of row
+//   offset ~ Normal(0, 0.03²) of single streams, Normal(0, 0.3²) of prompts and loaded servers
+//   noise ~ Student t with 2 degrees of freedom, scale by kind of row
 //
-// Maximum a posteriori by Gauss-Newton on the nine slopes of F, weights by Huber's iteration for Student t (Lange,
-// Little and Taylor, J. Am. Stat. Assoc. 84, 1989). The prior spreads are the partial pooling: an engine on a class of
-// hardware with few rows stays near the engine and the class.
+// Maximum a posteriori by Gauss-Newton on the slopes of F, weights by Huber's iteration for Student t (Lange, Little
+// and Taylor, J. Am. Stat. Assoc. 84, 1989). The prior spreads are the partial pooling: an engine on a class of
+// hardware with few rows stays near the engine and the class. Rows of one table are no independent witnesses: n of them
+// of one kind count as √(10 n), so that a table of hundreds does not outvote ten others.
 //
-// Two stages, each to its own optimum: single streams and lone prompts fit all terms but the two of loaded servers
-// (sequence time, batch efficiency); batches and arrivals then fit these two. Queues fit nothing.
+// First tokens of open loops and bursts fit nothing: the wait of the median request turns on whether the machine keeps
+// up, which no gradient tells.
 //
 // Stored: for each block the sum of its effects on every combination of levels that occurs, and on its leading levels
 // alone for questions that no row has met; sd from the posterior covariance, plus the prior spread of effects that
 // are left out. And per kind of question and engine a `spread`: what has to be added to the parameters' variance so
-// that 80 % intervals of rows whose whole source is left out hold 80 % of them. Leaving a source out is one Newton
-// step from the fit, at most a factor of e in any effect; `advisor backtest` refits.
+// that 80 % intervals of rows whose whole publisher is left out hold 80 % of them. Leaving a publisher out is one
+// Newton step from the fit, at most a factor of e in any effect; `advisor backtest` refits.
 #pragma once
 
 #include <array>
@@ -30,12 +32,12 @@
 
 namespace advisor {
 
-/// Questions whose errors have one size: "single" stream, "single mixture", "batch", "rate" of arrivals, "prompt",
-/// "queue" (the first token at a rate of arrivals).
+/// Questions whose errors have one size: "single" stream, "single mixture", "batch" (closed loop), "rate" of arrivals,
+/// "burst"; and of first tokens "prompt" (alone), "turn" (closed loop), "queue" (rate), "burst queue".
 std::string speed_kind(const SpeedWork& work, SpeedQuantity quantity, bool mixture);
 /// The same as an index into speed_kinds.
-inline constexpr std::array<std::string_view, 6> speed_kinds{"queue", "prompt",         "rate",
-                                                             "batch", "single mixture", "single"};
+inline constexpr std::array<std::string_view, 9> speed_kinds{
+    "queue", "prompt", "rate", "batch", "single mixture", "single", "turn", "burst queue", "burst"};
 std::size_t speed_kind_index(const SpeedWork& work, SpeedQuantity quantity, bool mixture);
 
 /// A case as the model sees it.
@@ -44,7 +46,7 @@ struct SpeedRow {
   SpeedQuantity quantity = SpeedQuantity::decode;
   SpeedLevels levels;
   double log_seconds = 0;  ///< observed
-  std::string source, kind, engine_version;
+  std::string source, publisher, kind, engine_version;
 };
 /// nullopt: the model cannot predict it (size unknown, engine that does not compare).
 std::optional<SpeedRow> speed_row(const SpeedCase& question);

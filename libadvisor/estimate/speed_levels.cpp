@@ -40,10 +40,7 @@ std::string era_of(const std::string& engine, const std::string& version) {
     const auto build = number_after(version, "b");
     return build && *build >= 1000 && *build < 3000 ? "old" : "new";
   }
-  if (engine == "vllm") {
-    const auto minor = number_after(version, "0.");
-    return minor && *minor < 8 ? "old" : "new";
-  }
+  if (engine == "vllm") return is_rewritten_vllm(version) ? "new" : "old";
   return "any";
 }
 
@@ -73,6 +70,11 @@ std::string arithmetic_class(const SchemeInfo& scheme) {
 bool is_eager(const std::string& engine) { return engine == "transformers" || engine == "autoawq"; }
 
 }  // namespace
+
+bool is_rewritten_vllm(const std::string& version) {
+  const auto minor = number_after(version, "0.");
+  return !minor || *minor >= 8;
+}
 
 const std::string& SpeedLevels::operator[](SpeedField field) const {
   switch (field) {
@@ -175,6 +177,7 @@ const std::vector<SpeedBlock>& speed_blocks() {
        {engine, arithmetic},
        {{{}, 0.2}, {{engine}, 0.25}, {{arithmetic}, 0.2}, {{engine, arithmetic}, 0.45}},
        std::log(0.6)},
+      {"turn share", turn_share, {engine, era}, {{{}, 0.4}, {{engine}, 0.3}, {{engine, era}, 0.2}}, std::log(0.5)},
       {"hop time", hop_time, {engine}, {{{}, 1.0}, {{engine}, 0.5}}, std::log(2e-4)},
   };
   return blocks;

@@ -17,6 +17,9 @@
 
 namespace advisor {
 
+/// vLLM runs its rewritten engine by default since 0.8; a version that is not stated counts as today's.
+bool is_rewritten_vllm(const std::string& version);
+
 enum class SpeedField { engine, era, hardware, format, scheme, arithmetic, device };
 
 struct SpeedLevels {

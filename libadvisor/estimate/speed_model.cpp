@@ -143,9 +143,11 @@ constexpr int most_turns = 4000;
 /// A run from its first request, as a fluid: in each turn every sequence under way gains an eighth of its answer,
 /// prompts that have arrived come first as far as there is room, and what was let in eight turns ago leaves.
 Middle follow_run(const SpeedWork& work, const Rates& rates, const Serving& serving, double run) {
+  const bool burst = work.load.requests_per_second <= 0;
   const double rate = work.load.requests_per_second, middle = run / 2;
+  const double arrived = burst ? 0 : middle / rate;  // the middle request
   const auto output = static_cast<double>(std::max<std::int64_t>(1, work.load.output_tokens));
-  const double keeps_up = 1 - rate * serving.extra.value;
+  const double keeps_up = burst ? 0 : 1 - rate * serving.extra.value;
   std::array<Number, turns_of_life> let_in{};
   Number now, under_way, admitted, entered;
   double share = 0;  // of its turn that had gone by when the middle request was let in
@@ -165,14 +167,14 @@ Middle follow_run(const SpeedWork& work, const Rates& rates, const Serving& serv
       left = turns_of_life;
     } else if (left > 0 && --left == 0) {
       const auto life = now + share * length - entered - serving.extra;
-      return {larger(entered - Number(middle / rate), Number(0)), life / output};
+      return {larger(entered - Number(arrived), Number(0)), life / output};
     }
     leaving = coming;
     under_way = under_way + coming;
     admitted = admitted + coming;
     now = now + length;
   }
-  return {larger(now - Number(middle / rate), Number(0)), serving.token};
+  return {larger(now - Number(arrived), Number(0)), serving.token};
 }
 
 /// Others whose prompts come between the tokens of one stream.
@@ -181,8 +183,13 @@ Number others(const Serving& serving) { return smaller(serving.sequences, Number
 Middle middle_request(const SpeedWork& work, const Rates& rates, const Serving& serving) {
   const auto output = static_cast<double>(std::max<std::int64_t>(1, work.load.output_tokens));
   const auto token = serving.token + others(serving) * serving.extra / output;
-  if (work.load.requests_per_second <= 0) return {Number(0), token};
   const double run = work.load.requests > 0 ? static_cast<double>(work.load.requests) : usual_requests;
+  if (work.load.requests_per_second <= 0) {
+    if (work.load.requests > 0) return follow_run(work, rates, serving, run);
+    // Clients that find no room wait for their share of the answers before them.
+    const double waiting = std::max(0.0, static_cast<double>(work.load.concurrency) - serving.most) / serving.most;
+    return {(waiting * output) * token, token};
+  }
   const double lives = run / 2 / work.load.requests_per_second / (output * token.value);
   const bool steady = serving.sequences.value < 0.8 * serving.most && lives > 3;
   return steady ? Middle{Number(0), token} : follow_run(work, rates, serving, run);
@@ -195,13 +202,13 @@ Number per_token_seconds(const SpeedWork& work, const Rates& rates) {
 }
 
 Number first_token_seconds(const SpeedWork& work, const Rates& rates) {
-  if (work.load.requests_per_second <= 0 && work.load.concurrency <= 1)
+  if (work.load.requests_per_second <= 0 && work.load.requests <= 0 && work.load.concurrency <= 1)
     return prompts(work, rates, static_cast<double>(std::max<std::int64_t>(1, work.load.input_tokens)), 1);
   const auto serving = serve(work, rates, true);
-  if (work.load.requests_per_second > 0)
-    return serving.prompt + 0.5 * serving.token + middle_request(work, rates, serving).wait;
-  // The prompts of a full batch are computed one after the other; on average half of them come first.
-  return serving.prompt + (0.5 * (serving.most - 1)) * serving.extra + 0.5 * serving.token;
+  const auto first = serving.prompt + 0.5 * serving.token + middle_request(work, rates, serving).wait;
+  if (work.load.requests_per_second > 0 || work.load.requests > 0) return first;
+  // Clients that started together stay in step: on average the prompts of half of them come first.
+  return first + ((serving.most - 1) * rates.turn) * serving.extra;
 }
 
 }  // namespace
@@ -257,11 +264,9 @@ std::optional<SpeedWork> speed_work(const Model& model, const SpeedBytes& bytes,
   const auto count = static_cast<double>(std::max<std::int64_t>(1, hardware.count));
   (engine.splits ? work.stages : work.devices) = count;
   if (work.devices > 1) work.exchange = exchange_seconds(model, device, work.layers, work.devices);
-  const double full = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens + load.output_tokens));
-  if (device.memory > 0 && work.cache > 0 && half_way > 0) {
-    const double per_sequence = work.cache * full / static_cast<double>(half_way);
-    work.capacity = std::max(1.0, std::floor((bytes.usable - bytes.stored) / per_sequence));
-  }
+  // Sequences under way are half done on average: engines let in what fits now, and preempt when it grows out.
+  if (device.memory > 0 && work.cache > 0 && half_way > 0)
+    work.capacity = std::max(1.0, std::floor((bytes.usable - bytes.stored) / work.cache));
   return work;
 }
 
@@ -278,6 +283,7 @@ SpeedRates speed_rates(const std::array<double, speed_terms>& terms) {
   rates.sequence = positive(sequence_time);
   rates.exchange = positive(exchange_time);
   rates.hop = positive(hop_time);
+  rates.turn = positive(turn_share);
   return rates;
 }
 

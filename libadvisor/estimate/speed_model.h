@@ -49,6 +49,7 @@ enum SpeedTerm : std::size_t {
   exchange_time,       ///< ln seconds per layer and doubling of the devices that share each matrix
   hop_time,            ///< ln seconds per device boundary where layers are split
   batch_efficiency,    ///< ln β: small batches of decoding reach so much less of ε than long prompts
+  turn_share,          ///< ln of the share of the others' prompts that come before one's own in a closed loop
   speed_terms
 };
 
@@ -114,7 +115,7 @@ using SpeedNumber = Dual<speed_terms>;
 /// The terms out of link space, with their slopes: what every answer about one setup shares.
 struct SpeedRates {
   SpeedNumber reading, computing, batch;  ///< 1 / η, 1 / ε, 1 / (β · ε)
-  SpeedNumber cache, launch, prompt, sequence, exchange, hop;
+  SpeedNumber cache, launch, prompt, sequence, exchange, hop, turn;
 };
 SpeedRates speed_rates(const std::array<double, speed_terms>& terms);
 

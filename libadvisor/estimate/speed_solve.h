@@ -20,7 +20,7 @@ struct SpeedSolution {
   std::vector<SpeedColumn> columns;
   std::vector<double> value;
   std::vector<double> covariance;  ///< row-major, columns x columns
-  std::vector<double> held_out;    ///< per row: residual with its source left out
+  std::vector<double> held_out;    ///< per row: residual with its publisher left out
   std::vector<double> held_out_variance;
   double at(std::size_t i, std::size_t j) const { return covariance[i * columns.size() + j]; }
 };

@@ -14,8 +14,14 @@ namespace advisor {
 
 namespace {
 
-/// One run against the next of the same setup (6 %), one source against the next (8 %): together speed_noise.
-constexpr double run_noise = 0.06, source_noise = 0.08;
+/// One run against the next of the same setup, and one source against the next: together speed_noise for single
+/// streams. Of loaded servers and of first tokens sources differ more (docs/estimation.md: what two publishers say of
+/// one setup), except from one run of the user's own machine to the next.
+constexpr double run_noise = 0.06;
+double source_noise(const std::string& kind, bool own_machine) {
+  if (own_machine || kind.starts_with("single")) return 0.08;
+  return kind == "batch" || kind == "rate" || kind == "burst" ? 0.2 : 0.3;
+}
 
 /// What a correction loses on the way to another setup of the same model, as a standard deviation of ln seconds. Chosen
 /// so that transferred estimates cover with their whole source left out.
@@ -24,7 +30,7 @@ constexpr double other_kind = 0.25, per_doubling_of_devices = 0.10, per_e_fold_o
 
 constexpr double believable = 0.4;
 
-bool about_prompts(const std::string& kind) { return kind == "prompt" || kind == "queue"; }
+bool about_prompts(const std::string& kind) { return kind == "prompt" || kind == "turn" || kind.ends_with("queue"); }
 
 double e_folds(std::int64_t a, std::int64_t b) {
   return std::log((static_cast<double>(a) + 256) / (static_cast<double>(b) + 256));
@@ -43,6 +49,7 @@ struct SpeedEstimator::Near {
   std::vector<std::string> sources;
   std::string version, recorded;
   bool exact = false;
+  double noise = 0;  ///< of the answer around the truth, as a standard deviation
 };
 
 SpeedEstimator::SpeedEstimator(const Knowledge& knowledge) {
@@ -96,6 +103,7 @@ SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const Speed
     std::string_view source;
     double distance = std::numeric_limits<double>::infinity(), sum = 0;
     std::int64_t rows = 0;
+    bool own_machine = false;
   };
   std::vector<Study> studies;  // by source
   if (levels.device.empty()) return near;
@@ -121,7 +129,7 @@ SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const Speed
                                   [](const Study& study, const std::string& source) { return study.source < source; });
     if (place == studies.end() || place->source != o.source) place = studies.insert(place, {o.source});
     auto& study = *place;
-    if (distance < study.distance - 1e-12) study = {o.source, distance, 0, 0};
+    if (distance < study.distance - 1e-12) study = {o.source, distance, 0, 0, !o.recorded.empty()};
     if (distance > study.distance + 1e-12) continue;
     // Elsewhere, a run that is far off was another setup than it says (weights in main memory, a shared machine).
     study.sum += distance < 1e-12 ? o.residual : std::clamp(o.residual, -believable, believable);
@@ -132,9 +140,13 @@ SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const Speed
     }
   }
   double weighted = 0;
+  const double usual = source_noise(kind, false);
+  near.noise = std::hypot(run_noise, usual);
   for (const auto& study : studies) {
-    const double noise = run_noise * run_noise / static_cast<double>(study.rows) + source_noise * source_noise;
-    const double precision = 1 / (study.distance + noise);
+    const double between = study.own_machine ? source_noise(kind, true) : usual;
+    if (study.own_machine && study.distance < 1e-12) near.noise = std::hypot(run_noise, between);
+    const double precision =
+        1 / (study.distance + run_noise * run_noise / static_cast<double>(study.rows) + between * between);
     near.precision += precision;
     weighted += precision * study.sum / static_cast<double>(study.rows);
     if (!words || (near.exact && study.distance > 1e-12)) continue;
@@ -147,10 +159,11 @@ SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const Speed
 
 void SpeedEstimator::correct(Distribution& prior, const Near& near) {
   if (near.precision <= 0) return;
-  const double variance = prior.sd * prior.sd - speed_noise * speed_noise;
+  const double noise = near.noise * near.noise;
+  const double variance = std::max(prior.sd * prior.sd - noise, run_noise * run_noise);
   const double posterior = 1 / (1 / variance + near.precision);
   prior.mean += posterior * near.precision * near.correction;
-  prior.sd = std::sqrt(posterior + speed_noise * speed_noise);
+  prior.sd = std::min(prior.sd, std::sqrt(posterior + noise));
 }
 
 const SpeedEstimator::Observations* SpeedEstimator::observations(const std::string& model) const {
@@ -160,6 +173,7 @@ const SpeedEstimator::Observations* SpeedEstimator::observations(const std::stri
 
 std::optional<SpeedEstimator::Site> SpeedEstimator::site(const Variant& variant, const Hardware& hardware,
                                                          bool mixture) const {
+  static_assert(std::tuple_size_v<decltype(Site::spreads)> == speed_kinds.size());
   Site site;
   site.levels = speed_levels(variant, hardware.device, mixture);
   auto setup = table_.setup(site.levels);

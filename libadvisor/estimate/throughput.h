@@ -65,7 +65,7 @@ class SpeedEstimator {
   struct Site {
     SpeedLevels levels;
     SpeedSetup setup;
-    std::array<double, 6> spreads{};  ///< by kind of question, as in speed_kinds
+    std::array<double, 9> spreads{};  ///< by kind of question, as in speed_kinds
   };
   std::optional<Site> site(const Variant& variant, const Hardware& hardware, bool mixture) const;
   /// What was measured of a model; nullptr: nothing. Belongs to the estimator.

@@ -152,5 +152,51 @@ TEST_F(SpeedCasesTest, WhatCannotBeScoredSaysWhy) {
             "the weights do not fit the device's memory");
 }
 
+TEST_F(SpeedCasesTest, FirstTokensAreJudgedByThePromptsThatCameBefore) {
+  // 8 B parameters, 4000 tokens: 64 TFLOP, a tenth of a second at the two devices' peak of int8.
+  row.metric = "ttft_ms", row.input_tokens = 4000, row.value = 60;
+  row.concurrency = 64, row.load = "64";
+  EXPECT_TRUE(read()) << "in a closed loop only its own";
+  row.concurrency.reset(), row.load = "offline 64 req (infinite rate)";
+  EXPECT_EQ(refusal(), "faster than the prompt can be computed: a part of it was cached");
+  row.value = 60 * 32;
+  EXPECT_TRUE(read()) << "in a burst half of them";
+  row.metric = "prefill_tok_s", row.concurrency = 64, row.load = "64", row.value = 1e6;
+  EXPECT_EQ(refusal(), "faster than the prompt can be computed: a part of it was cached");
+}
+
+TEST_F(SpeedCasesTest, ABurstFillsWhatTheEngineTakesAtOnce) {
+  row.concurrency.reset(), row.load = "offline 3000 req (infinite rate)", row.value = 1000;
+  const auto most = [&](const char* engine, const char* version, const char* device) {
+    row.engine = engine, row.engine_version = version, row.hardware = device;
+    return read()->load.concurrency;
+  };
+  auto h100 = a100().device;
+  h100.id = "h100";
+  knowledge.devices.push_back(h100);
+  auto large = a100().device;
+  large.id = "nvidia-a100-sxm4-80gb";
+  knowledge.devices.push_back(large);
+  EXPECT_EQ(most("vllm", "0.6.3", "h100"), 256);
+  EXPECT_EQ(most("vllm", "0.11.0", "h100"), 1024);
+  EXPECT_EQ(most("vllm", "0.11.0", "nvidia-a100-sxm4-80gb"), 256);
+  EXPECT_EQ(most("sglang", "0.5.0", "h100"), 2048);
+}
+
+TEST_F(SpeedCasesTest, RunsAtARateSayHowManyRequests) {
+  row.concurrency.reset(), row.load = "8 req/s", row.metric = "tpot_ms", row.value = 20;
+  row.locator = "online.jsonl line 4; median TPOT; 2398 requests";
+  EXPECT_EQ(read()->load.requests, 2398);
+}
+
+TEST_F(SpeedCasesTest, TwoSourcesOfOnePublisherAreOneWitness) {
+  const auto publisher = [&] { return read()->publisher; };
+  EXPECT_EQ(publisher(), "s") << "nobody is named";
+  Source source;
+  source.id = "s", source.publisher = "P";
+  knowledge.sources = {source};
+  EXPECT_EQ(publisher(), "P");
+}
+
 }  // namespace
 }  // namespace advisor

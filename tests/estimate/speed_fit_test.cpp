@@ -110,6 +110,35 @@ TEST(SpeedFit, SpreadsArePositiveAndOfEveryKind) {
   ASSERT_TRUE(find(terms, "spread", "single|vllm"));
 }
 
+TEST(SpeedFit, SourcesOfOnePublisherAreLeftOutTogether) {
+  auto knowledge = world();
+  std::int64_t turn = 0;
+  for (auto& row : knowledge.speed) row.value *= 1 + 0.5 * static_cast<double>(turn++ % 3);
+  const double apart = find(fit_speed(knowledge), "spread", "single")->value;
+  for (const char* id : {"s", "t", "u"}) {
+    Source source;
+    source.id = id, source.publisher = "P";
+    knowledge.sources.push_back(source);
+  }
+  const auto* spread = find(fit_speed(knowledge), "spread", "single");
+  EXPECT_NE(spread->value, apart) << "nothing is left to predict them from";
+  EXPECT_EQ(spread->sources.size(), 3u);
+}
+
+TEST(SpeedFit, ALargeTableDoesNotOutvoteManySmallOnes) {
+  auto knowledge = world();
+  const double before = find(fit_speed(knowledge), "memory efficiency", "4|vllm|new|hbm|16")->value;
+  auto odd = knowledge.speed.front();
+  odd.source = "odd", odd.value *= 0.8;
+  knowledge.speed.push_back(odd);
+  for (int i = 0; i < 199; ++i) knowledge.speed.push_back(odd);
+  const double table = find(fit_speed(knowledge), "memory efficiency", "4|vllm|new|hbm|16")->value;
+  for (std::size_t i = 1; i < 200; ++i) knowledge.speed[knowledge.speed.size() - i].source += std::to_string(i);
+  const double tables = find(fit_speed(knowledge), "memory efficiency", "4|vllm|new|hbm|16")->value;
+  EXPECT_LT(table, before);
+  EXPECT_LT(tables, table) << "two hundred that agree are another matter";
+}
+
 TEST(SpeedFit, NothingMeasuredIsJustThePrior) {
   const auto terms = fit_speed(Knowledge{});
   EXPECT_FALSE(find(terms, "memory efficiency", "1|vllm"));

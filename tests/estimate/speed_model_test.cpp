@@ -22,6 +22,7 @@ std::array<double, speed_terms> terms() {
   t[exchange_time] = std::log(1e-5);
   t[hop_time] = std::log(1e-4);
   t[batch_efficiency] = std::log(0.5);
+  t[turn_share] = std::log(0.5);
   return t;
 }
 
@@ -93,6 +94,31 @@ TEST_F(SpeedModel, AShortRunEndsBeforeTheBatchIsFull) {
   EXPECT_LT(brief, seconds(load, SpeedQuantity::per_token));
   load.requests = 40;
   EXPECT_LT(seconds(load, SpeedQuantity::first_token), 0.1) << "nobody waits while there is room";
+}
+
+TEST_F(SpeedModel, TheMiddleOfABurstWaitsForHalfThePrompts) {
+  const Load alone{.input_tokens = 1000, .output_tokens = 100};
+  const double prompt = seconds(alone, SpeedQuantity::first_token);
+  Load burst{.input_tokens = 1000, .output_tokens = 100, .concurrency = 64, .requests = 64};
+  const double first = seconds(burst, SpeedQuantity::first_token);
+  EXPECT_GT(first, 31 * (prompt - 5e-3 - 32e-4));
+  EXPECT_LT(first, 33 * prompt);
+  burst.concurrency = 16;  // no room for the rest: they wait for the answers of those before
+  EXPECT_GT(seconds(burst, SpeedQuantity::first_token), first);
+}
+
+TEST_F(SpeedModel, ClientsWithoutRoomWaitForAnswers) {
+  Load load{.input_tokens = 2000, .output_tokens = 100, .concurrency = 64};
+  auto work = *speed_work(model, full, a100(), load);
+  const auto first = [&] {
+    return std::exp(log_seconds(work, speed_rates(terms()), SpeedQuantity::first_token).value);
+  };
+  const double room = first();
+  work.capacity = 32;
+  const double half = first();
+  const double life = 100 * std::exp(log_seconds(work, speed_rates(terms()), SpeedQuantity::per_token).value);
+  EXPECT_GT(half, life) << "32 of 64 wait for a whole answer";
+  EXPECT_GT(half, room);
 }
 
 TEST_F(SpeedModel, DevicesSplitTheWorkAndTalk) {
