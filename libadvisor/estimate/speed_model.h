@@ -1,4 +1,4 @@
-// How long a step takes, as a formula over nine terms that are fitted (speed_fit.h). Everything here is arithmetic on
+// How long a step takes, as a formula over ten terms that are fitted (speed_fit.h). Everything here is arithmetic on
 // numbers: names were resolved before.
 //
 //   step(B)   = overlap(memory, compute) + launch · layers          engines that replay a captured graph
@@ -16,6 +16,8 @@
 // At a request rate λ the number under way follows from Little's law, B = λ · request(B), up to what the engine or its
 // cache holds. Beyond that, or when a run is too short to get there, the run is followed from its first request: what
 // is asked for is the median request, and beyond capacity its time to the first token is mostly the queue before it.
+// A burst is followed the same way, with all requests there at once. In a closed loop a share of the other clients'
+// prompts comes before one's own, and clients that find no room wait for the answers before them.
 #pragma once
 
 #include <array>
