@@ -86,23 +86,33 @@ void recommend_once(benchmark::State& state, const char* device, const char* mod
 EACH(numbers, decide_once);
 EACH(full_catalog, recommend_once);
 
-/// 1,000 profiles on 90 machines are 90,000 decisions: a sample of them, spread over profiles and machines.
+/// One of 1,000 profiles: model, task, context, load, limit and freedom vary.
+Profile profile_number(std::size_t i) {
+  auto profile = profile_of(models[i % std::size(models)], types[i / 4 % std::size(types)]);
+  profile.workload.context = 2048 << (i / 20 % 5);
+  profile.workload.concurrency = std::int64_t{1} << (i / 100 % 5);
+  profile.allow.switch_model = i / 500 % 2 == 0;
+  return profile;
+}
+
+/// 1,000 profiles on 90 machines are 90,000 decisions; a sample of them, spread evenly over both, is timed: every
+/// 499th, a prime. CPU time is that of all threads together: as long as it does not grow with the threads, nothing but
+/// the number of cores limits a sweep.
 void sweep(benchmark::State& state) {
   const auto threads = static_cast<std::size_t>(state.range(0));
-  constexpr std::size_t sampled = 180;
-  std::vector<std::pair<Profile, Hardware>> questions;
+  constexpr std::size_t profiles = 1000, machines = 90, stride = 499;
   std::vector<const Device*> devices;
   for (const auto& device : knowledge().devices)
     if (device.memory > 0 && device.bandwidth) devices.push_back(&device);
   std::sort(devices.begin(), devices.end(), [](const Device* a, const Device* b) { return a->id < b->id; });
-  for (std::size_t i = 0; i < sampled; ++i) {
-    auto profile = profile_of(models[i % std::size(models)], types[i % std::size(types)]);
-    profile.workload.context = 2048 << (i % 4);
-    profile.workload.concurrency = std::int64_t{1} << (i % 5);
-    profile.allow.switch_model = i % 3 != 0;
-    questions.emplace_back(profile,
-                           Hardware{*devices[(i * 7) % std::min<std::size_t>(90, devices.size())], 1, "catalog"});
-  }
+  std::vector<std::pair<Profile, Hardware>> questions;
+  for (std::size_t i = 0; i < profiles * machines; i += stride)
+    questions.emplace_back(profile_number(i / machines),
+                           Hardware{*devices[i % machines % devices.size()], 1, "catalog"});
+  const auto answer = [&](std::size_t i) {
+    return decide(tools(), ask(tools(), questions[i].first, questions[i].second, nullptr)).variants_considered;
+  };
+  for (std::size_t i = 0; i < questions.size(); ++i) answer(i);  // scores of the tasks are looked up once
   std::int64_t variants = 0;
   for (auto _ : state) {
     std::atomic<std::size_t> next{0};
@@ -110,18 +120,22 @@ void sweep(benchmark::State& state) {
     std::vector<std::jthread> workers;
     for (std::size_t t = 0; t < threads; ++t)
       workers.emplace_back([&] {
-        for (std::size_t i = next++; i < questions.size(); i = next++)
-          looked_at +=
-              decide(tools(), ask(tools(), questions[i].first, questions[i].second, nullptr)).variants_considered;
+        for (std::size_t i = next++; i < questions.size(); i = next++) looked_at += answer(i);
       });
     workers.clear();
     variants += looked_at;
   }
   report(state, variants);
   state.counters["decisions/s"] = benchmark::Counter(
-      static_cast<double>(sampled) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+      static_cast<double>(questions.size()) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
-BENCHMARK(sweep)->Name("decide/sweep_sampled")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(sweep)
+    ->Name("decide/sweep_sampled")
+    ->RangeMultiplier(2)
+    ->Range(1, std::max(2U, std::thread::hardware_concurrency()))
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 void build_toolbox(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(std::make_unique<Toolbox>(knowledge()));

@@ -7,6 +7,7 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <type_traits>
 
 #include "core/json.h"
 #include "recommend/cell_judge.h"
@@ -130,6 +131,70 @@ TEST_F(Decide, TheFrontIsNotDominatedAndDominatesTheRest) {
     EXPECT_TRUE(front.contains(by[i]));
     EXPECT_EQ(by[i] == decision.ranked[i], front.contains(decision.ranked[i]));
   }
+}
+
+/// Hardware, limits and orders under which different candidates lead, or none.
+void vary(std::mt19937& random, Profile& profile, Hardware& hardware, const Knowledge& knowledge) {
+  const auto one_of = [&](auto... all) {
+    const std::common_type_t<decltype(all)...> values[] = {all...};
+    return values[random() % std::size(values)];
+  };
+  profile.model = knowledge.models[random() % knowledge.models.size()].id;
+  profile.accuracy.min.reset(), profile.accuracy.retain.reset();
+  (random() % 2 ? profile.accuracy.min : profile.accuracy.retain) = one_of(0.6, 0.7, 0.8, 0.9, 0.99);
+  profile.slo.tpot.reset();
+  if (random() % 2) profile.slo.tpot = one_of(0.001, 0.02, 0.05);
+  profile.allow.switch_model = random() % 4 != 0;
+  profile.allow.compress = random() % 4 != 0;
+  profile.priority = random() % 3 ? std::vector<std::string>{"quality", "cost", "latency"}
+                                  : std::vector<std::string>{"latency", "effort", "quality"};
+  hardware.device.memory = one_of(6.0, 16.0, 24.0, 48.0, 80.0, 200.0) * (1 << 30);
+}
+
+TEST_F(Decide, TheLeaderIsTheFirstOfTheWholeDecision) {
+  const Toolbox tools(knowledge);
+  std::mt19937 random(7);
+  int led = 0, kept = 0, nobody = 0;
+  for (int i = 0; i < 300; ++i) {
+    vary(random, profile, hardware, knowledge);
+    const auto question = ask(tools, profile, hardware, nullptr);
+    const auto whole = decide(tools, question);
+    const auto leader = find_leader(tools, question);
+    ASSERT_EQ(leader.has_value(), !whole.ranked.empty()) << i;
+    if (!leader) {
+      ++nobody;
+      continue;
+    }
+    EXPECT_EQ(leader->cell.model, whole.first().model) << i;
+    EXPECT_EQ(leader->cell.treatment, whole.first().treatment) << i;
+    const bool keeps = std::any_of(whole.ranked.begin(), whole.ranked.end(), [&](int index) {
+      return whole.cells[static_cast<std::size_t>(index)].action == Action::keep;
+    });
+    EXPECT_EQ(leader->keeps, keeps) << i;
+    ++(keeps ? kept : led);
+  }
+  EXPECT_GT(std::min({led, kept, nobody}), 20);
+}
+
+TEST_F(Decide, KeepingIsDecidedAsAmongAllOthers) {
+  const Toolbox tools(knowledge);
+  std::mt19937 random(8);
+  int feasible = 0, not_feasible = 0;
+  for (int i = 0; i < 100; ++i) {
+    vary(random, profile, hardware, knowledge);
+    const auto question = ask(tools, profile, hardware, nullptr);
+    const auto alone = decide_keeping(tools, question);
+    auto among = decide(tools, question).cells;
+    std::erase_if(among, [](const Cell& cell) { return cell.action != Action::keep; });
+    ASSERT_EQ(alone.cells.size(), among.size()) << i;
+    for (std::size_t k = 0; k < among.size(); ++k) {
+      EXPECT_EQ(alone.cells[k].treatment, among[k].treatment);
+      EXPECT_EQ(alone.cells[k].fate, among[k].fate);
+      EXPECT_EQ(alone.cells[k].memory_total, among[k].memory_total);
+      ++(among[k].fate == Fate::feasible ? feasible : not_feasible);
+    }
+  }
+  EXPECT_GT(std::min(feasible, not_feasible), 20);
 }
 
 TEST_F(Decide, OfficialCheckpointsAreTakenBeforeOthersAndCostNoWork) {
