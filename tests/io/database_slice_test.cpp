@@ -109,7 +109,9 @@ TEST(DatabaseSlice, HoldsRowsOfTheQuestionOnly) {
   EXPECT_LT(4 * slice.fits.size(), whole().fits.size());
   for (const FittedTerm& term : slice.fits) {
     EXPECT_NE(std::find(whole().fits.begin(), whole().fits.end(), term), whole().fits.end());
-    if (term.term == "model" || term.term == "ability") EXPECT_EQ(term.level, only.model);
+    if (term.term == "model" || term.term == "ability") {
+      EXPECT_EQ(term.level, only.model);
+    }
     EXPECT_EQ(term.level.find("llama.cpp"), std::string::npos) << term.term << " " << term.level;
     EXPECT_EQ(term.level.find("nvidia-h100"), std::string::npos) << term.term << " " << term.level;
   }
