@@ -15,7 +15,8 @@ namespace {
 /// Not worth telling apart, as in the order: 0.1 % of quality, 1 % of all else.
 Objectives rounded(const Objectives& o) {
   const auto step = [](double value) {
-    return std::isfinite(value) && value > 0 ? std::round(std::log(value) * 100) : value;
+    if (!std::isfinite(value)) return value;
+    return value > 0 ? std::round(std::log(value) * 100) : -std::numeric_limits<double>::infinity();  // nothing to pay
   };
   return {std::round(o.quality * 1000), step(o.cost), step(o.latency), step(o.effort), o.predicted};
 }
