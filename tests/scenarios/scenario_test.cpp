@@ -53,6 +53,7 @@ Seen look(const Profile& profile) {
   for (const auto& cell : decision.cells)
     if (cell.model == question.current || cell.fate == Fate::feasible)
       add(tools().rules.apply(judge.facts_of(cell), "variant"));
+  EXPECT_TRUE(decision.ranked.empty() || decision.ranked.front() == decision.front.front()) << "nothing beats the best";
   for (const int index : decision.ranked) {
     const auto variant = variant_of(tools(), question, decision.cells[static_cast<std::size_t>(index)]);
     seen.schemes.insert(variant.scheme);
