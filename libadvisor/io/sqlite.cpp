@@ -72,6 +72,8 @@ Sqlite::Sqlite(const std::filesystem::path& path, int flags) : name_(path.string
 
 Sqlite Sqlite::open_read_only(const std::filesystem::path& path) {
   Sqlite database(path, SQLITE_OPEN_READONLY);
+  // What a query sorts stays in memory: a reader must not need room on the disk.
+  database.execute("PRAGMA temp_store = MEMORY");
   database.execute("PRAGMA mmap_size = 268435456");  // pages are used where they lie instead of read one by one
   return database;
 }

@@ -35,7 +35,8 @@ enum class Objective : std::uint8_t { quality = 1, cost, latency, effort };  // 
 constexpr std::array<std::string_view, 4> objective_names{"quality", "cost", "latency", "effort"};
 std::string name(Objective objective) { return std::string(objective_names[static_cast<std::size_t>(objective) - 1]); }
 
-/// Each once: a second mention decides nothing.
+/// Each once: a second mention decides nothing. What is not named comes after what is, so that the first in the order
+/// is always one that nothing dominates.
 std::vector<Objective> objectives_named(std::span<const std::string> priority) {
   std::vector<Objective> objectives;
   for (const auto& text : priority) {
@@ -46,6 +47,8 @@ std::vector<Objective> objectives_named(std::span<const std::string> priority) {
     const auto objective = static_cast<Objective>(place - objective_names.begin() + 1);
     if (std::find(objectives.begin(), objectives.end(), objective) == objectives.end()) objectives.push_back(objective);
   }
+  for (const auto rest : {Objective::quality, Objective::cost, Objective::latency, Objective::effort})
+    if (std::find(objectives.begin(), objectives.end(), rest) == objectives.end()) objectives.push_back(rest);
   return objectives;
 }
 

@@ -58,7 +58,8 @@ struct Place {
   std::string_view id;  ///< of the variant: the last tie-breaker
 };
 
-/// Indices best first: by `priority` ("quality", "cost", "latency", "effort"), then by fewer changes, then by id.
+/// Indices best first: by `priority` ("quality", "cost", "latency", "effort"), then by what it does not name, in that
+/// order, then by fewer changes, then by id.
 /// Quality counts in steps of 0.1 % of the model in use, measured before predicted; the others in steps of 1 %: less is
 /// noise. O(n log n).
 /// Throws invalid_argument for another objective.

@@ -1,4 +1,5 @@
 // What rules read of a cell: its facts, layer by layer.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -59,6 +60,12 @@ Findings CellJudge::profile_findings() {
   facts_.use(given_facts_);
   auto findings = tools_.rules.apply(facts_, "profile");
   facts_.use(query_facts_);
+  // A rule about variants that reads the question alone forbids all of them: that too is said once.
+  for (auto& forbid : tools_.rules.apply(facts_, "variant").forbids) {
+    const bool for_all = std::any_of(profile_rules_.begin(), profile_rules_.end(),
+                                     [&](const RuleSource* rule) { return rule->id == forbid.rule; });
+    if (for_all) findings.forbids.push_back(std::move(forbid));
+  }
   return findings;
 }
 

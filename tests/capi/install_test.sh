@@ -9,7 +9,8 @@ libdir=$(dirname "$(find "$scratch/prefix" -name libadvisor.so)")
 PKG_CONFIG_PATH="$libdir/pkgconfig" \
   sh -c "cc -std=c99 -pedantic -Wall -Werror '$source/examples/c/advise.c' \
     \$(pkg-config --define-variable=prefix='$scratch/prefix' --cflags --libs advisor) -o '$scratch/advise'"
-LD_LIBRARY_PATH="$libdir" "$scratch/advise" "$source/examples/c/profile.json" | tee "$scratch/out1" | head -5
+LD_LIBRARY_PATH="$libdir" "$scratch/advise" "$source/examples/c/profile.json" >"$scratch/out1"
+head -n 5 "$scratch/out1"
 
 cmake -S "$source/examples/c" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$scratch/prefix" >/dev/null
 cmake --build "$scratch/cmake" >/dev/null

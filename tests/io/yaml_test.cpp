@@ -177,7 +177,7 @@ std::string rules_refusal(const std::string& text) {
 
 TEST(RulesYaml, KeysAreClosed) {
   EXPECT_THAT(rules_refusal("- id: a\n  knd: forbid\n"),
-              StartsWith("r.yaml:2:3: rule: unknown key \"knd\"; did you mean \"kind\"?"));
+              StartsWith("r.yaml:2:3: rule \"a\": unknown key \"knd\"; did you mean \"kind\"?"));
   EXPECT_THAT(rules_refusal("- kind: forbid\n"), HasSubstr("needs an id"));
   EXPECT_THAT(rules_refusal("id: a\n"), HasSubstr("list of rules"));
   EXPECT_THAT(rules_refusal("- a\n"), HasSubstr("must be a map"));

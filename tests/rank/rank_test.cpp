@@ -251,7 +251,19 @@ TEST(DecidedBy, AgreesWithTheOrder) {
     const auto &a = places[order[i]], &b = places[order[i + 1]];
     const auto text = decided_by(a, b, priority, static_cast<int>(i) + 2);
     const auto left = key(a.objectives), right = key(b.objectives);
-    EXPECT_EQ(text.find("by name only") != std::string::npos, left[1] == right[1] && left[2] == right[2]) << text;
+    EXPECT_EQ(text.find("by name only") != std::string::npos, left == right) << text;
+  }
+}
+
+TEST(Lexicographic, TheFirstIsNeverDominated) {
+  std::mt19937 random(11);
+  const std::vector<std::string> priority{"cost"};  // what is not named decides after it
+  for (int round = 0; round < 50; ++round) {
+    const auto points = random_points(random, 40, 3);
+    std::vector<Place> places;
+    for (const auto& p : points) places.push_back(place("same", p));
+    const auto first = lexicographic(places, priority).front();
+    for (const auto& p : points) EXPECT_FALSE(dominates(p, points[first]));
   }
 }
 
