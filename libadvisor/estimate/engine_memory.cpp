@@ -112,8 +112,8 @@ EngineOverhead transformers_overhead(const Model& model, const Device& device, c
 /// vLLM doubles or quadruples its prefill step on cards of 70 GiB and more but the A100; by generation here, so that
 /// needs do not depend on how much memory there is.
 bool takes_large_steps(const Device& device) {
-  constexpr std::array<std::string_view, 6> generations{"Hopper", "Blackwell", "Blackwell-RTX",
-                                                        "CDNA3",  "CDNA4",     "Grace-Hopper"};
+  constexpr std::array<std::string_view, 7> generations{"Hopper", "Blackwell", "Blackwell Ultra", "Rubin",
+                                                        "CDNA 3", "CDNA 4",    "CDNA 5"};
   return device.kind == "datacenter-gpu" &&
          std::find(generations.begin(), generations.end(), device.generation) != generations.end();
 }

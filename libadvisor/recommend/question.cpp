@@ -54,6 +54,21 @@ std::string scores_text(const Question& q) {
   return text;
 }
 
+/// Nobody asks for more context than the model in use can read by leaving the context out: the default then is what it
+/// can, shared by prompt and answer as the defaults share theirs.
+void fit_default_context(Question& q) {
+  auto& workload = q.profile.workload;
+  const auto longest = q.model->max_context.value_or(0);
+  const auto given = [&](const char* field) { return q.profile.given.contains(field); };
+  if (longest <= 0 || longest >= workload.context || given("workload.context")) return;
+  if (workload.input_tokens + workload.output_tokens > longest) {
+    if (given("workload.input_tokens") || given("workload.output_tokens")) return;  // they need the longer context
+    workload.output_tokens = std::max<std::int64_t>(1, longest / 5);
+    workload.input_tokens = std::max<std::int64_t>(1, longest - workload.output_tokens);
+  }
+  workload.context = longest;
+}
+
 /// Without a limit every compression would do.
 void add_default_limit(const Profile& profile, Question& q) {
   if (profile.accuracy.min || profile.accuracy.retain) return;
@@ -81,8 +96,9 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   q.profile = profile;
   q.hardware = hardware;
   resolve_model(tools, checkpoint_model, q);
+  fit_default_context(q);
   q.task = resolve_task(profile, tools);
-  q.defaults = applied_defaults(profile);
+  q.defaults = applied_defaults(q.profile);
   const bool benchmark = q.task.kind != "type";
   // Facts that stand in the prompt are read, not remembered: what compression leaves is that of reading tasks.
   const bool reads = !benchmark && profile.task.in_context && q.task.knowledge_intensive;
