@@ -93,11 +93,21 @@ std::string limit_reason(const Toolbox& tools, const Question& q, CellJudge& jud
   return "";
 }
 
+/// "W16A16 50 % 2:4": what is done to the weights.
+std::string weights_of(const Variant& variant) {
+  return variant.scheme + (variant.sparsity > 0 ? " " + percent(variant.sparsity) + " " + variant.pattern : "");
+}
+
+/// The same with a cache that is not stored as usual: "F16 with KV cache q8_0".
+std::string stored_as(const Variant& variant) {
+  return weights_of(variant) + (variant.kv == Variant{}.kv ? "" : " with KV cache " + variant.kv);
+}
+
 Rejection reject(const Toolbox& tools, const Question& q, CellJudge& judge, const Cell& cell) {
   const auto variant = variant_of(tools, q, cell);
   Rejection rejection{std::string(name(cell.action)),
                       variant.model,
-                      variant.scheme,
+                      stored_as(variant),
                       variant.engine,
                       variant.format,
                       std::string(code_of(cell)),
@@ -139,11 +149,20 @@ class Group {
     std::vector<std::string> schemes, engines;
     add_name(schemes, rejection.scheme), add_name(engines, rejection.engine);
     std::vector<char> told(tools.catalog.treatments().size());
+    std::vector<const Variant*> short_caches;
     for (const auto* member : members_) {
       if (std::exchange(told[static_cast<std::size_t>(member->treatment)], 1)) continue;
       const auto& variant = tools.catalog.treatments()[static_cast<std::size_t>(member->treatment)].choice.variant;
-      add_name(schemes, variant.scheme), add_name(engines, variant.engine);
+      add_name(engines, variant.engine);
+      if (variant.kv == Variant{}.kv)
+        add_name(schemes, weights_of(variant));
+      else
+        short_caches.push_back(&variant);
     }
+    // What fails with the usual cache is not told again with a shorter one.
+    for (const auto* variant : short_caches)
+      if (std::find(schemes.begin(), schemes.end(), weights_of(*variant)) == schemes.end())
+        add_name(schemes, stored_as(*variant));
     if (schemes.size() > 1 && nearest->fate == Fate::limit)
       rejection.because = schemes.front() + ", the nearest: " + rejection.because;
     rejection.scheme = join(schemes, ", ");
