@@ -54,8 +54,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
 const Command recommend_command = {
     "recommend", "what to do with a model on given hardware, and why",
     "recommend P.yaml [--set FIELD=VALUE]... [--json | --markdown] [--out DIR]",
-    "Prints the verdict (keep, compress, switch, compress_and_switch), ranked options with intervals and sources,\n"
-    "and why everything else was rejected. Defaults that were applied are listed.\n"
+    "Prints the verdict (keep, compress, switch, compress_and_switch, or a portfolio for several tasks), ranked\n"
+    "options with intervals and sources, and why everything else was rejected. Defaults that were applied are listed.\n"
     "Exit code 0: recommended, 1: infeasible, 3: insufficient evidence. 'advisor catalog fields' lists the fields.\n",
     run};
 
