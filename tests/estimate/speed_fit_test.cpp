@@ -120,7 +120,8 @@ TEST(SpeedFit, SourcesOfOnePublisherAreLeftOutTogether) {
     source.id = id, source.publisher = "P";
     knowledge.sources.push_back(source);
   }
-  const auto* spread = find(fit_speed(knowledge), "spread", "single");
+  const auto terms = fit_speed(knowledge);
+  const auto* spread = find(terms, "spread", "single");
   EXPECT_NE(spread->value, apart) << "nothing is left to predict them from";
   EXPECT_EQ(spread->sources.size(), 3u);
 }
