@@ -179,6 +179,64 @@ TEST_P(KernelTest, CodesAndErrorsEqualTheReference) {
   }
 }
 
+TEST_P(KernelTest, FloatCodesAndErrorsEqualTheReference) {
+  for (const FloatCode code : {FloatCode::e4m3, FloatCode::e2m1, FloatCode::nf4}) {
+    for (const float scale : {0.1F, 0.37F, 1.0F, 1e-38F, 3e38F}) {
+      for (const std::size_t n : lengths) {
+        const auto values = mixed_values(n, static_cast<unsigned>(n) + 7);
+        std::vector<std::int8_t> fast(n), slow(n);
+        quantize(code, values, scale, fast);
+        reference::quantize(code, values, scale, slow);
+        ASSERT_EQ(fast, slow) << scale << " " << n;
+        std::vector<float> fast_x(n), slow_x(n);
+        dequantize(code, fast, scale, fast_x);
+        reference::dequantize(code, slow, scale, slow_x);
+        ASSERT_TRUE(same_bits(fast_x, slow_x)) << scale << " " << n;
+        const auto finite = finite_values(n, static_cast<unsigned>(n));
+        ASSERT_EQ(std::bit_cast<std::uint64_t>(quantization_error(code, finite, scale)),
+                  std::bit_cast<std::uint64_t>(reference::quantization_error(code, finite, scale)))
+            << scale << " " << n;
+      }
+    }
+  }
+}
+
+TEST_P(KernelTest, EveryFloatCodeIsItsOwnNearest) {
+  for (const FloatCode code : {FloatCode::e4m3, FloatCode::e2m1, FloatCode::nf4}) {
+    const int codes = code == FloatCode::e4m3 ? 256 : 16;
+    std::vector<std::int8_t> all, again;
+    for (int q = 0; q < codes; ++q) {
+      const float value = value_of(code, static_cast<std::uint8_t>(q));
+      if (!std::isnan(value) && !(value == 0 && std::signbit(value))) all.push_back(static_cast<std::int8_t>(q));
+    }
+    std::vector<float> values(all.size());
+    dequantize(code, all, 2.0F, values);
+    again.resize(all.size());
+    quantize(code, values, 2.0F, again);
+    EXPECT_EQ(again, all);
+    EXPECT_EQ(*std::ranges::max_element(values), 2.0F * largest(code));
+  }
+}
+
+TEST(FloatCodes, HalvesGoToTheEvenCodeAndLargeNumbersSaturate) {
+  // Values of the OCP specifications: 1.0625 lies between 1 and 1.125 in e4m3, 2^-10 between 0 and 2^-9.
+  const auto rounded = [](FloatCode code, float x) {
+    std::int8_t q = 0;
+    quantize(code, std::span(&x, 1), 1.0F, std::span(&q, 1));
+    return value_of(code, static_cast<std::uint8_t>(q));
+  };
+  EXPECT_EQ(rounded(FloatCode::e4m3, 1.0625F), 1.0F);
+  EXPECT_EQ(rounded(FloatCode::e4m3, 1.1875F), 1.25F);
+  EXPECT_EQ(rounded(FloatCode::e4m3, 0x1p-10F), 0.0F);
+  EXPECT_EQ(rounded(FloatCode::e4m3, 1e30F), 448.0F);
+  EXPECT_EQ(rounded(FloatCode::e4m3, -464.0F), -448.0F);
+  const std::vector<std::pair<float, float>> ties{{0.25F, 0}, {0.75F, 1}, {1.25F, 1}, {1.75F, 2},
+                                                  {2.5F, 2},  {3.5F, 4},  {5.0F, 4},  {-7.0F, -6}};
+  for (const auto& [x, y] : ties) EXPECT_EQ(rounded(FloatCode::e2m1, x), y) << x;
+  EXPECT_EQ(rounded(FloatCode::nf4, 0.03F), 0.0F);
+  EXPECT_EQ(rounded(FloatCode::nf4, 0.9F), 1.0F);
+}
+
 TEST_P(KernelTest, PackingEqualsTheReferenceAndUnpackingInvertsIt) {
   std::mt19937 random(5);
   for (int bits = 1; bits <= 8; ++bits) {

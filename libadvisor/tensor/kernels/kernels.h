@@ -33,6 +33,24 @@ void dequantize(std::span<const std::int8_t> q, float scale, int zero, std::span
 /// sum (x - dequantize(quantize(x)))^2 in a fixed order that does not depend on the SIMD width.
 double quantization_error(std::span<const float> x, float scale, int zero, int qmin, int qmax);
 
+/// Number formats of weight codes that are not integers (OCP 8-bit and Microscaling specifications; QLoRA).
+enum class FloatCode : std::uint8_t {
+  e4m3,  ///< 8 bits: sign, 4 exponent, 3 mantissa bits, bias 7, no infinity; largest 448
+  e2m1,  ///< 4 bits: 0 0.5 1 1.5 2 3 4 6 and their negatives; sign in bit 3
+  nf4    ///< 4 bits: quantiles of a normal distribution between -1 and 1 (Dettmers et al. 2023, appendix E)
+};
+/// Largest magnitude of a code.
+float largest(FloatCode code);
+/// The number a code stands for; an e4m3 NaN is NaN.
+float value_of(FloatCode code, std::uint8_t bits);
+/// q = the code nearest to x / scale: e4m3 and e2m1 round half to the even code and saturate; nf4 takes the lower of
+/// two levels at equal distance. scale > 0. NaN counts as 0; there is no negative zero.
+void quantize(FloatCode code, std::span<const float> x, float scale, std::span<std::int8_t> q);
+/// x = value_of(q) * scale
+void dequantize(FloatCode code, std::span<const std::int8_t> q, float scale, std::span<float> x);
+/// As quantization_error of integers.
+double quantization_error(FloatCode code, std::span<const float> x, float scale);
+
 /// Little-endian bit stream of `bits`-wide unsigned values in 32-bit words: element i in bits [bits*i, bits*(i+1)).
 void pack(std::span<const std::uint8_t> values, int bits, std::span<std::uint32_t> words);
 void unpack(std::span<const std::uint32_t> words, int bits, std::span<std::uint8_t> values);

@@ -19,6 +19,9 @@ Range min_max(std::span<const float> values);
 void quantize(std::span<const float> x, float scale, int zero, int qmin, int qmax, std::span<std::int8_t> q);
 void dequantize(std::span<const std::int8_t> q, float scale, int zero, std::span<float> x);
 double quantization_error(std::span<const float> x, float scale, int zero, int qmin, int qmax);
+void quantize(FloatCode code, std::span<const float> x, float scale, std::span<std::int8_t> q);
+void dequantize(FloatCode code, std::span<const std::int8_t> q, float scale, std::span<float> x);
+double quantization_error(FloatCode code, std::span<const float> x, float scale);
 void pack(std::span<const std::uint8_t> values, int bits, std::span<std::uint32_t> words);
 void unpack(std::span<const std::uint32_t> words, int bits, std::span<std::uint8_t> values);
 
@@ -27,5 +30,6 @@ void unpack(std::span<const std::uint32_t> words, int bits, std::span<std::uint8
 void widen(Range& range, std::span<const float> values);
 Range finish(Range range);
 void add_errors(std::span<const float> x, float scale, int zero, int qmin, int qmax, ErrorSum::Lanes& lanes);
+void add_errors(FloatCode code, std::span<const float> x, float scale, ErrorSum::Lanes& lanes);
 
 }  // namespace advisor::kernels::reference
