@@ -81,7 +81,7 @@ ModelConfig parse_model_config(std::string_view text, const std::string& where) 
   config.rope_theta = json::find_number(root, "rope_theta", where).value_or(config.rope_theta);
   if (!(config.rms_norm_eps >= 0) || !(config.rope_theta > 0))
     bad(where, "\"rms_norm_eps\" or \"rope_theta\" is out of range");
-  config.rope_scaling = rope_scaling_type(root, where);
+  config.rope_scaling.type = rope_scaling_type(root, where);
   config.activation = json::find_string(root, "hidden_act", where).value_or(config.activation);
   config.tie_embeddings = json::find_bool(root, "tie_word_embeddings", where).value_or(false);
   const char* dtype_key = json::find(root, "torch_dtype") != nullptr ? "torch_dtype" : "dtype";

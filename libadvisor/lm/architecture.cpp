@@ -1,6 +1,7 @@
 #include "lm/architecture.h"
 
 #include <array>
+#include <utility>
 
 #include "core/error.h"
 
@@ -8,24 +9,24 @@ namespace advisor {
 namespace {
 
 constexpr std::array<Architecture, 1> architectures = {{
-    {
-        .id = "LlamaForCausalLM",
-        .embedding = "model.embed_tokens.weight",
-        .final_norm = "model.norm.weight",
-        .head = "lm_head.weight",
-        .layer_prefix = "model.layers.",
-        .attention_norm = "input_layernorm.weight",
-        .query = "self_attn.q_proj.weight",
-        .key = "self_attn.k_proj.weight",
-        .value = "self_attn.v_proj.weight",
-        .attention_out = "self_attn.o_proj.weight",
-        .mlp_norm = "post_attention_layernorm.weight",
-        .gate = "mlp.gate_proj.weight",
-        .up = "mlp.up_proj.weight",
-        .down = "mlp.down_proj.weight",
-        .activation = "silu",
-    },
+    {.id = "LlamaForCausalLM"},
 }};
+
+struct BlockName {
+  std::string_view prefix;  ///< "model.layers.3."
+  std::string_view part;    ///< "self_attn.q_proj.weight"; empty when the tensor is not in a block
+};
+
+BlockName split_block(const Architecture& architecture, std::string_view tensor) {
+  if (!tensor.starts_with(architecture.layer_prefix)) {
+    return {};
+  }
+  std::size_t dot = tensor.find('.', architecture.layer_prefix.size());
+  if (dot == std::string_view::npos) {
+    return {};
+  }
+  return {tensor.substr(0, dot + 1), tensor.substr(dot + 1)};
+}
 
 }  // namespace
 
@@ -43,6 +44,41 @@ const Architecture& find_architecture(std::string_view id) {
 
 std::string tensor_name(const Architecture& architecture, long long layer, std::string_view part) {
   return std::string(architecture.layer_prefix) + std::to_string(layer) + "." + std::string(part);
+}
+
+bool never_quantized(const Architecture& architecture, std::string_view tensor) {
+  return tensor == architecture.head ||
+         (!architecture.router.empty() && split_block(architecture, tensor).part == architecture.router);
+}
+
+std::string fused_group(const Architecture& architecture, std::string_view tensor) {
+  auto [prefix, part] = split_block(architecture, tensor);
+  auto group = [&](std::string_view name) { return std::string(prefix).append(name); };
+  if (architecture.fused_qkv.empty() &&
+      (part == architecture.query || part == architecture.key || part == architecture.value)) {
+    return group(architecture.query);
+  }
+  std::string experts;
+  if (!architecture.expert_prefix.empty() && part.starts_with(architecture.expert_prefix)) {
+    std::size_t dot = part.find('.', architecture.expert_prefix.size());
+    experts = architecture.expert_prefix;
+    part.remove_prefix(dot == std::string_view::npos ? part.size() : dot + 1);
+  }
+  if (architecture.fused_gate_up.empty() && (part == architecture.gate || part == architecture.up)) {
+    return group(experts + std::string(architecture.gate));
+  }
+  return experts.empty() ? std::string(tensor) : group(experts + std::string(part));
+}
+
+std::vector<Fold> folds(const Architecture& architecture, const ModelConfig& config) {
+  bool mixture = !architecture.router.empty();
+  std::vector<Fold> out = {{SiteKind::attention_in, FoldSource::attention_norm}};
+  if (config.heads == config.kv_heads) {
+    out.push_back({SiteKind::attention_out, FoldSource::value_rows});
+  }
+  out.push_back({SiteKind::mlp_in, FoldSource::mlp_norm});
+  out.push_back({mixture ? SiteKind::expert_down_in : SiteKind::down_in, FoldSource::up_rows});
+  return out;
 }
 
 }  // namespace advisor

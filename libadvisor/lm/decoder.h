@@ -1,4 +1,4 @@
-// Llama-family forward pass in float32 on CBLAS: RMSNorm, RoPE (rotate-half), grouped-query attention, SwiGLU.
+// Forward pass of the decoders in architecture.cpp, in float32 on CBLAS.
 #pragma once
 
 #include <cstdint>

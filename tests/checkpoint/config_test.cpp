@@ -37,21 +37,22 @@ TEST(ModelConfig, ReadsTheLlamaFields) {
   EXPECT_EQ(c.bos, 1);
   EXPECT_EQ(c.eos, 2);  // the first of the list
   EXPECT_EQ(c.pad, std::nullopt);
-  EXPECT_EQ(c.rope_scaling, "");
+  EXPECT_EQ(c.rope_scaling.type, "");
 }
 
 TEST(ModelConfig, ReadsVariantsOfTheFields) {
   EXPECT_EQ(parse(with(R"("num_key_value_heads": 1,)", "")).kv_heads, 2);
   EXPECT_EQ(parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "head_dim": 8)")).head_dim, 8);
   EXPECT_EQ(parse(with("\"torch_dtype\"", "\"dtype\"")).torch_dtype, "float32");
+  EXPECT_EQ(parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"rope_type": "llama3"})"))
+                .rope_scaling.type,
+            "llama3");
   EXPECT_EQ(
-      parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"rope_type": "llama3"})")).rope_scaling,
-      "llama3");
-  EXPECT_EQ(parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"type": "linear"})")).rope_scaling,
-            "linear");
-  EXPECT_EQ(
-      parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"rope_type": "default"})")).rope_scaling,
-      "");
+      parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"type": "linear"})")).rope_scaling.type,
+      "linear");
+  EXPECT_EQ(parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"rope_type": "default"})"))
+                .rope_scaling.type,
+            "");
 }
 
 TEST(ModelConfig, EachRequiredFieldIsMissedByName) {

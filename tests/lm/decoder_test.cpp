@@ -158,7 +158,7 @@ TEST(Decoder, RefusesModelsItWouldGetWrong) {
   refused([](auto& m) { m.change().architecture = "MambaForCausalLM"; }, ErrorCode::unsupported,
           {"MambaForCausalLM", "LlamaForCausalLM"});
   refused([](auto& m) { m.change().activation = "gelu"; }, ErrorCode::unsupported, {"gelu", "silu"});
-  refused([](auto& m) { m.change().rope_scaling = "llama3"; }, ErrorCode::unsupported, {"llama3"});
+  refused([](auto& m) { m.change().rope_scaling.type = "ntk"; }, ErrorCode::unsupported, {"ntk"});
   refused([](auto& m) { m.change().kv_heads = 3; }, ErrorCode::unsupported, {"3"});
   refused([](auto& m) { m.change().head_dim = 31; }, ErrorCode::unsupported, {"31"});
   refused([](auto& m) { m.change().hidden = -128; }, ErrorCode::unsupported, {"hidden", "-128"});
