@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compress/stats.h"
 #include "tensor/quantized.h"
 #include "tensor/tensor.h"
 
@@ -18,20 +19,32 @@ struct TechniqueParam {
   std::string_view id, values, default_value, doc;  ///< values: "none|mse"
 };
 
+/// A quantized matrix and what had to be done to get it: damping that was raised, columns without input. Empty as a
+/// rule; the job reports every note with the name of the matrix.
+struct Solution {
+  QuantizedTensor tensor;
+  std::vector<std::string> notes;
+};
+
 struct TechniqueImpl {
   std::string_view id;  ///< "rtn"
-  bool needs_calibration;
+  Needs needs;
   std::span<const TechniqueParam> params;  ///< closed: any other key is an error
   /// Throws invalid_argument for a scheme or a parameter value that the technique cannot run, before any data.
   void (*check)(const QuantScheme& scheme, const TechniqueParams& params);
-  /// Pure. `rows` is [n, in] float32; scales are rounded to `scale_dtype` before codes are chosen. Throws
-  /// invalid_argument for NaN and infinity, naming row and column.
+  /// Pure; null where Needs is not nothing. `rows` is [n, in] float32, any whole rows of a matrix; scales are rounded
+  /// to `scale_dtype` before codes are chosen. Throws invalid_argument for NaN and infinity, naming row and column.
   QuantizedTensor (*quantize)(std::span<const float> rows, std::int64_t in, const QuantScheme& scheme,
                               const TechniqueParams& params, DType scale_dtype);
   /// Upper bound of ||rows - dequantize(quantize(rows))||_F^2, derived from the weights and the scheme alone (no
-  /// codes): what verification admits. Same arguments as quantize.
+  /// codes): what verification admits. Same arguments as quantize; null where quantize is.
   double (*error_bound)(std::span<const float> rows, std::int64_t in, const QuantScheme& scheme,
                         const TechniqueParams& params, DType scale_dtype);
+  /// Pure. Whole matrix, or several with the same input one below the other, [out, in]; `stats` may be null only where
+  /// Needs is nothing. The same bytes for any number of threads. Throws invalid_argument for weights or statistics that
+  /// are not finite or do not fit, and when no solution was found, saying what was tried.
+  Solution (*solve)(std::span<const float> weights, std::int64_t in, const LayerStats* stats, const QuantScheme& scheme,
+                    const TechniqueParams& params, DType scale_dtype, int threads);
 };
 
 std::span<const TechniqueImpl* const> techniques();
@@ -41,6 +54,6 @@ const TechniqueImpl& find_technique(std::string_view id);  ///< throws not_found
 TechniqueParams complete_params(const TechniqueImpl& technique, const TechniqueParams& given);
 
 /// One extern per file in techniques/; registry.cpp lists them.
-extern const TechniqueImpl rtn_technique;
+extern const TechniqueImpl gptq_technique, rtn_technique;
 
 }  // namespace advisor

@@ -15,7 +15,9 @@ TEST(Techniques, EachIsCompleteAndFoundByItsId) {
   for (const TechniqueImpl* technique : techniques()) {
     EXPECT_TRUE(ids.insert(technique->id).second);
     EXPECT_EQ(&find_technique(technique->id), technique);
-    EXPECT_TRUE(technique->check && technique->quantize && technique->error_bound);
+    EXPECT_TRUE(technique->check && technique->solve);
+    EXPECT_EQ(technique->quantize != nullptr, technique->needs == Needs::nothing);
+    EXPECT_EQ(technique->error_bound != nullptr, technique->quantize != nullptr);
     for (const TechniqueParam& param : technique->params) EXPECT_FALSE(param.doc.empty()) << param.id;
     EXPECT_NO_THROW(technique->check(QuantScheme{}, complete_params(*technique, {}))) << "defaults must be valid";
   }

@@ -1,0 +1,36 @@
+// What calibration knows of one input of linear layers: moments of the vectors x that reach it. All matrices that read
+// the same input (query, key, value; gate, up) share one LayerStats.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace advisor {
+
+struct LayerStats {
+  std::int64_t tokens = 0;         ///< vectors that were seen
+  Tensor gram;                     ///< [in, in], mean of x x^T, both triangles; empty when no technique asked for it
+  std::vector<float> mean_square;  ///< [in], mean of x^2: the diagonal of `gram`
+  std::vector<float> mean_abs;     ///< [in], mean of |x|
+  std::vector<float> abs_max;      ///< [in], largest |x|
+};
+
+/// What a technique must know of the inputs of a matrix.
+enum class Needs {
+  nothing,     ///< the weights alone; statistics improve it where it can use them
+  importance,  ///< LayerStats::mean_square
+  gram,        ///< LayerStats::gram (and mean_square)
+};
+
+/// Throws invalid_argument when `stats` has not what `needs` asks for, for `in` inputs, or holds values that are not
+/// finite or negative mean squares.
+void check_stats(const LayerStats& stats, std::int64_t in, Needs needs);
+
+/// The statistics of x / scales, element by element: exact up to float32 rounding, no data needed. Scales are > 0.
+/// Throws invalid_argument when their number is not that of the inputs.
+void divide_inputs(LayerStats& stats, std::span<const float> scales);
+
+}  // namespace advisor

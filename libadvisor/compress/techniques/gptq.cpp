@@ -1,0 +1,302 @@
+// GPTQ (Frantar et al. 2022, arXiv:2210.17323): columns are rounded one after the other, and what rounding did to the
+// output so far is compensated by the columns that are still free. Minimises tr(E G E^T), E = W - W', G the Gram matrix
+// of the inputs, greedily.
+//
+// Written in the form of Chee et al. 2023 (arXiv:2307.13304, theorem 6), which needs no inverse: with the damped
+// H = R R^T, R upper triangular, tr(E H E^T) = ||E R||^2 and column j of E R is
+//   sum_{k<j} E_k R_kj + E_j R_jj,   so   w'_j = round(w_j + F_j / R_jj),  F_j = sum_{k<j} E_k R_kj.
+// F of a block of columns is one matrix product with all the finished ones, o i^2 flop in all.
+//
+// Rows are independent given R. They are worked on in fixed blocks, transposed, so that every step of a column is a
+// loop over contiguous rows.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "compress/techniques/grids.h"
+#include "core/error.h"
+#include "core/units.h"
+#include "tensor/linalg.h"
+#include "tensor/parallel.h"
+
+namespace advisor {
+namespace {
+
+/// Rows of a task: as many as let the product with R run near the speed of the BLAS.
+constexpr std::int64_t row_block = 256;
+/// Columns between two products with all finished columns.
+constexpr std::int64_t column_block = 128;
+/// Columns between two products inside a block; what lies between costs 2 * column_step flop per weight as plain loops.
+constexpr std::int64_t column_step = 16;
+
+constexpr std::array own_params{
+    TechniqueParam{"actorder", "static|group_aware|none", "static",
+                   "order of the columns: by decreasing mean square of the input, groups as they are stored (static); "
+                   "the same within groups and of groups as wholes (group_aware); as stored (none)"},
+    TechniqueParam{"scales", "static|updated", "static",
+                   "grids of groups are chosen from the weights as given, or as compensated when their group begins"},
+    TechniqueParam{"damp", "<number in [0, 1]>", "0.01",
+                   "part of the mean diagonal that is added to the diagonal of the Gram matrix"},
+};
+
+constexpr auto kParams = [] {
+  constexpr auto grid = grid_params("mse");
+  std::array<TechniqueParam, own_params.size() + grid.size()> all{};
+  std::ranges::copy(grid, std::ranges::copy(own_params, all.begin()).out);
+  return all;
+}();
+
+enum class Order { as_stored, by_square, group_aware };
+
+struct Options {
+  GridOptions grid;
+  Order order = Order::by_square;
+  bool updated_scales = false;
+  double damp = 0.01;
+};
+
+Options read_options(const TechniqueParams& given) {
+  const TechniqueParams params = complete_params(gptq_technique, given);
+  Options options;
+  options.grid = read_grid_options(params);
+  const std::string& order = params.at("actorder");
+  options.order = order == "none" ? Order::as_stored : order == "static" ? Order::by_square : Order::group_aware;
+  options.updated_scales = params.at("scales") == "updated";
+  options.damp = read_number(params, "damp", 0, 1);
+  return options;
+}
+
+void check(const QuantScheme& scheme, const TechniqueParams& params) {
+  const Options options = read_options(params);
+  check_grid_scheme("gptq", scheme, options.grid);
+  if (options.updated_scales && options.order == Order::by_square && scheme.group != 0)
+    throw Error(ErrorCode::invalid_argument,
+                "scales=updated needs the columns of a group one after the other; use actorder=group_aware or none");
+}
+
+std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+/// The column that is worked on at each position.
+std::vector<std::int64_t> column_order(std::span<const float> square, std::int64_t group, Order order) {
+  std::vector<std::int64_t> columns(square.size());
+  std::iota(columns.begin(), columns.end(), 0);
+  if (order == Order::as_stored) return columns;
+  const auto larger = [&](std::int64_t a, std::int64_t b) { return square[to_size(a)] > square[to_size(b)]; };
+  if (order == Order::by_square) {
+    std::ranges::stable_sort(columns, larger);
+    return columns;
+  }
+  std::vector<std::int64_t> groups(square.size() / to_size(group));
+  std::iota(groups.begin(), groups.end(), 0);
+  const auto begin = [&](std::int64_t g) { return columns.begin() + g * group; };
+  for (const std::int64_t g : groups) std::stable_sort(begin(g), begin(g + 1), larger);
+  // A group is as important as its most important column, which is now its first.
+  std::ranges::stable_sort(groups, [&](std::int64_t a, std::int64_t b) { return larger(*begin(a), *begin(b)); });
+  std::vector<std::int64_t> sorted;
+  sorted.reserve(columns.size());
+  for (const std::int64_t g : groups) sorted.insert(sorted.end(), begin(g), begin(g + 1));
+  return sorted;
+}
+
+/// What all blocks of rows share.
+struct Problem {
+  std::int64_t in, group;
+  const QuantScheme& scheme;
+  const Options& options;
+  DType scale_dtype;
+  std::vector<std::int64_t> order;  ///< position -> column
+  std::vector<float> importance;    ///< [in], of the column: weights of the errors in the search for grids
+  Tensor factor;                    ///< R [in, in] in the order of positions
+  std::vector<std::string> notes;
+};
+
+/// R of the damped Gram matrix in the order of the problem. Damping is raised tenfold until the factor exists.
+void factor(Problem& problem, const LayerStats& stats, int threads) {
+  const std::int64_t in = problem.in;
+  double mean = 0;
+  std::int64_t dead = 0;
+  for (std::int64_t i = 0; i < in; ++i) {
+    const float square = stats.gram.row(i)[to_size(i)];
+    mean += double{square} / static_cast<double>(in);
+    dead += square == 0;
+  }
+  if (dead != 0)
+    problem.notes.push_back(std::to_string(dead) + " of " + std::to_string(in) +
+                            " input columns were always 0 in calibration; their weights were rounded to nearest");
+  problem.factor = Tensor({in, in});
+  double damp = problem.options.damp;
+  for (;;) {
+    const auto ridge = static_cast<float>(damp * mean);
+    parallel_for(in, threads, [&](std::int64_t i) {
+      const std::int64_t row = problem.order[to_size(i)];
+      const auto from = stats.gram.row(row);
+      const auto to = problem.factor.row(i);
+      for (std::int64_t j = i; j < in; ++j) to[to_size(j)] = from[to_size(problem.order[to_size(j)])];
+      if (to[to_size(i)] == 0)
+        to[to_size(i)] = 1;  // no input: independent of all others, so that any positive number rounds to nearest
+      else
+        to[to_size(i)] += ridge;
+    });
+    const auto failed = linalg::factor_upper(in, problem.factor.data(), in, threads);
+    if (!failed) break;
+    if (damp >= 1)
+      throw Error(ErrorCode::invalid_argument,
+                  "gptq: the Gram matrix of the inputs is not positive definite even with " + format_number(damp) +
+                      " of its mean diagonal added (column " + std::to_string(problem.order[to_size(*failed)]) +
+                      "); the calibration statistics are damaged");
+    damp = std::min(1.0, std::max(damp, 0.001) * 10);
+  }
+  if (damp != problem.options.damp)
+    problem.notes.push_back("damping was raised from " + format_number(problem.options.damp) + " to " +
+                            format_number(damp) +
+                            " of the mean diagonal: the Gram matrix was not positive definite with less");
+}
+
+/// Up to row_block rows of the matrix on their way to codes. Everything is indexed [position or column][row].
+class RowBlock {
+ public:
+  RowBlock(const Problem& problem, std::span<const float> rows, std::int64_t first)
+      : p_(problem), rows_(rows), n_(static_cast<std::int64_t>(rows.size()) / problem.in), first_(first) {
+    weights_ = Tensor({p_.in, n_});
+    errors_ = Tensor({p_.in, n_});
+    for (std::int64_t j = 0; j < p_.in; ++j)
+      for (std::int64_t r = 0; r < n_; ++r)
+        weights_.row(j)[to_size(r)] = rows[to_size(r * p_.in + p_.order[to_size(j)])];
+    scales_ = Tensor({p_.in / p_.group, n_});
+    zeros_ = Tensor({p_.in / p_.group, n_});
+  }
+
+  /// Writes codes, scales and zero points of its rows into `q`.
+  void solve(QuantizedTensor& q) {
+    const bool updated = p_.options.updated_scales && p_.group != p_.in;
+    if (!updated)
+      set_grids(choose_grids(rows_, to_size(p_.group), p_.scheme, p_.options.grid, p_.importance, p_.scale_dtype));
+    // A group whose grid is chosen on the way must be known as a whole when it begins.
+    const std::int64_t block = !updated                   ? column_block
+                               : p_.group <= column_block ? column_block / p_.group * p_.group
+                                                          : p_.group;
+    feedback_ = Tensor({std::min(block, p_.in), n_});
+    for (std::int64_t begin = 0; begin < p_.in; begin += block) {
+      const std::int64_t end = std::min(begin + block, p_.in);
+      linalg::gemm_tn(end - begin, n_, begin, 1, p_.factor.data() + begin, p_.in, errors_.data(), n_, 0,
+                      feedback_.data(), n_);
+      solve_columns(begin, end, updated, q);
+    }
+    for (std::int64_t r = 0; r < n_; ++r)
+      for (std::int64_t g = 0; g < scales_.rows(); ++g) {
+        const std::size_t at = to_size((first_ + r) * scales_.rows() + g);
+        q.scales[at] = scales_.row(g)[to_size(r)];
+        if (!p_.scheme.symmetric) q.zeros[at] = static_cast<std::int8_t>(zeros_.row(g)[to_size(r)]);
+      }
+  }
+
+ private:
+  void set_grids(const Grids& grids) {
+    const std::int64_t groups = scales_.rows();
+    for (std::int64_t r = 0; r < n_; ++r)
+      for (std::int64_t g = 0; g < groups; ++g) {
+        scales_.row(g)[to_size(r)] = grids.scales[to_size(r * groups + g)];
+        zeros_.row(g)[to_size(r)] = static_cast<float>(grids.zeros[to_size(r * groups + g)]);
+      }
+  }
+
+  void solve_columns(std::int64_t begin, std::int64_t end, bool updated, QuantizedTensor& q) {
+    const auto next_group = [&](std::int64_t at) { return updated ? (at / p_.group + 1) * p_.group : end; };
+    for (std::int64_t at = begin; at < end;) {
+      if (updated && at % p_.group == 0) choose_updated(begin, at);
+      const std::int64_t stop = std::min({at + column_step, next_group(at), end});
+      for (std::int64_t j = at; j < stop; ++j) {
+        round_column(j, feedback_.row(j - begin).data(), q);
+        for (std::int64_t k = j + 1; k < stop; ++k) add_error(j, k, feedback_.row(k - begin).data());
+      }
+      linalg::gemm_tn(end - stop, n_, stop - at, 1, p_.factor.data() + at * p_.in + stop, p_.in, errors_.row(at).data(),
+                      n_, 1, feedback_.data() + (stop - begin) * n_, n_);
+      at = stop;
+    }
+  }
+
+  void add_error(std::int64_t j, std::int64_t k, float* feedback) const {
+    const float factor = p_.factor.row(j)[to_size(k)];
+    const float* error = errors_.data() + j * n_;
+    for (std::int64_t r = 0; r < n_; ++r) feedback[r] += factor * error[r];
+  }
+
+  void round_column(std::int64_t j, const float* feedback, QuantizedTensor& q) {
+    constexpr float rounder = 0x1.8p23F;  // adding it rounds half to even: what is added to is at most 2^8
+    const std::int64_t column = p_.order[to_size(j)], g = column / p_.group;
+    const float step = 1 / p_.factor.row(j)[to_size(j)];
+    const auto low = static_cast<float>(p_.scheme.qmin()), high = static_cast<float>(p_.scheme.qmax());
+    const float *scale = scales_.row(g).data(), *zero = zeros_.row(g).data(), *weight = weights_.row(j).data();
+    float* error = errors_.row(j).data();
+    std::array<std::int8_t, row_block> codes;
+    for (std::int64_t r = 0; r < n_; ++r) {
+      const float target = (weight[r] + feedback[r] * step) / scale[r];
+      const float code = std::min(std::max(target, low - zero[r]), high - zero[r]) + rounder - rounder;
+      error[r] = weight[r] - code * scale[r];
+      codes[to_size(r)] = static_cast<std::int8_t>(static_cast<int>(code + zero[r]));
+    }
+    for (std::int64_t r = 0; r < n_; ++r) q.codes[to_size((first_ + r) * p_.in + column)] = codes[to_size(r)];
+  }
+
+  /// Grids of the group that begins at position `at`, from its weights as the finished columns compensate them:
+  /// minimising ||E R||^2 over the free columns gives D R_gg = F_g for the group, R_gg its corner of R.
+  void choose_updated(std::int64_t begin, std::int64_t at) {
+    Tensor moved({p_.group, n_});
+    std::copy_n(feedback_.row(at - begin).data(), moved.size(), moved.data());
+    linalg::solve_upper_transposed(p_.group, n_, p_.factor.row(at).data() + at, p_.in, moved.data(), n_);
+    std::vector<float> values(to_size(p_.group * n_));
+    std::vector<float> importance(to_size(p_.group));
+    for (std::int64_t k = 0; k < p_.group; ++k) {
+      const std::int64_t column = p_.order[to_size(at + k)];
+      importance[to_size(k)] = p_.importance[to_size(column)];
+      for (std::int64_t r = 0; r < n_; ++r)
+        values[to_size(r * p_.group + k)] = weights_.row(at + k)[to_size(r)] + moved.row(k)[to_size(r)];
+    }
+    const Grids grids = choose_grids(values, to_size(p_.group), p_.scheme, p_.options.grid, importance, p_.scale_dtype);
+    const std::int64_t g = p_.order[to_size(at)] / p_.group;
+    for (std::int64_t r = 0; r < n_; ++r) {
+      scales_.row(g)[to_size(r)] = grids.scales[to_size(r)];
+      zeros_.row(g)[to_size(r)] = static_cast<float>(grids.zeros[to_size(r)]);
+    }
+  }
+
+  const Problem& p_;
+  std::span<const float> rows_;
+  std::int64_t n_, first_;
+  Tensor weights_, errors_;  ///< [position][row]; errors are weights minus what their codes stand for
+  Tensor feedback_;          ///< [position in the block][row]: F
+  Tensor scales_, zeros_;    ///< [group][row]
+};
+
+Solution solve(std::span<const float> weights, std::int64_t in, const LayerStats* stats, const QuantScheme& scheme,
+               const TechniqueParams& params, DType scale_dtype, int threads) {
+  check(scheme, params);
+  const Options options = read_options(params);
+  if (stats == nullptr)
+    throw Error(ErrorCode::invalid_argument, "gptq needs calibration: the Gram matrix of the inputs was not given");
+  check_stats(*stats, in, Needs::gram);
+  check_finite(weights, in);
+  Problem problem{in, group_size(in, scheme), scheme, options, scale_dtype, {}, stats->mean_square, {}, {}};
+  problem.order = column_order(stats->mean_square, problem.group, options.order);
+  factor(problem, *stats, threads);
+
+  Solution solution{{}, std::move(problem.notes)};
+  QuantizedTensor& q = solution.tensor;
+  q.rows = static_cast<std::int64_t>(weights.size()) / in;
+  q.cols = in;
+  q.scheme = scheme;
+  q.codes.resize(weights.size());
+  q.scales.resize(to_size(q.rows * (in / problem.group)));
+  if (!scheme.symmetric) q.zeros.resize(q.scales.size());
+  parallel_for((q.rows + row_block - 1) / row_block, threads, [&](std::int64_t b) {
+    const std::int64_t begin = b * row_block, end = std::min(begin + row_block, q.rows);
+    RowBlock(problem, weights.subspan(to_size(begin * in), to_size((end - begin) * in)), begin).solve(q);
+  });
+  return solution;
+}
+
+}  // namespace
+
+const TechniqueImpl gptq_technique{"gptq", Needs::gram, kParams, check, nullptr, nullptr, solve};
+
+}  // namespace advisor
