@@ -98,10 +98,7 @@ class Compressor {
         job_.technique->quantize(rows, tile.cols, scheme, job_.params, job_.outputs[output].scale_dtype);
     writers_[output]->write_quantized(tile.tensor, tile.begin, q);
     std::vector<float> decoded(rows.size());
-    const std::size_t group = static_cast<std::size_t>(scheme.group == 0 ? tile.cols : scheme.group);
-    for (std::size_t g = 0; g < q.scales.size(); ++g)
-      kernels::dequantize(std::span(q.codes).subspan(g * group, group), q.scales[g], q.zeros.empty() ? 0 : q.zeros[g],
-                          std::span(decoded).subspan(g * group, group));
+    dequantize(q, decoded);
     const std::uint64_t print = fingerprint(decoded);
     const std::lock_guard lock(mutex_);
     auto& tiles = tiles_[output][tile.tensor];

@@ -99,13 +99,15 @@ double stored_bits(const SchemeInfo& info) {
 }
 
 void apply_suffix(const std::string& scheme, std::string_view part, SchemeInfo& info, bool& sized) {
-  constexpr std::array<std::string_view, 5> grids{"int8", "int4", "fp8", "nvfp4", "mxfp4"};
+  constexpr std::array<std::string_view, 6> grids{"int8", "int4", "fp8", "nvfp4", "mxfp4", "nf4"};
   if (std::find(grids.begin(), grids.end(), part) != grids.end()) {
     if (!info.grid.empty()) refuse(scheme, "it names two number formats");
     info.grid = part;
+  } else if (part == "static") {
+    // where the scale of activations comes from changes neither bits nor dtypes
   } else if (part == "asym") {
     info.symmetric = false;
-  } else if (part == "channel" || part == "tensor") {
+  } else if (part == "channel" || part == "tensor" || part == "block128") {
     if (sized) refuse(scheme, "it names two group sizes");
     sized = true;
   } else if (part.size() > 1 && part.front() == 'g') {

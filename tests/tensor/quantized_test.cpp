@@ -47,6 +47,38 @@ TEST(QuantScheme, NamesThatUsersWrite) {
   EXPECT_EQ(parse_quant_scheme("W8A16-int8-channel").id(), "W8A16-channel");
 }
 
+TEST(QuantScheme, SmallFloats) {
+  for (const char* id : {"W8A8-fp8-channel", "W8A8-fp8-tensor", "W8A8-fp8-tensor-static", "W8A8-fp8-block128",
+                         "W8A16-fp8-channel", "W4A4-nvfp4", "W4A16-nvfp4", "W4A16-mxfp4", "W4A4-mxfp4", "W4A16-nf4"})
+    EXPECT_EQ(parse_quant_scheme(id).id(), id);
+  EXPECT_EQ(parse_quant_scheme("W8A8-fp8").id(), "W8A8-fp8-channel");
+  EXPECT_EQ(parse_quant_scheme("W4A4-nvfp4-g16").id(), "W4A4-nvfp4");
+  const QuantScheme block = parse_quant_scheme("W8A8-fp8-block128");
+  EXPECT_EQ(block.blocks(129), 2);
+  EXPECT_EQ(block.groups(256), 2);
+  EXPECT_EQ(parse_quant_scheme("W8A8-fp8-tensor").blocks(129), 1);
+  EXPECT_NE(block, parse_quant_scheme("W8A8-fp8"));
+}
+
+TEST(QuantizedTensor, DecodesBlocksOfRowsAndTensorScales) {
+  QuantizedTensor fp8{.rows = 129, .cols = 128, .scheme = parse_quant_scheme("W8A8-fp8-block128")};
+  fp8.codes.assign(129 * 128, 0x38);  // 1.0
+  fp8.scales = {0.5F, 2.0F};
+  std::vector<float> out(129 * 128);
+  dequantize(fp8, out);
+  EXPECT_EQ(out.front(), 0.5F);
+  EXPECT_EQ(out[127 * 128], 0.5F);
+  EXPECT_EQ(out[128 * 128], 2.0F);
+
+  QuantizedTensor nvfp4{.rows = 1, .cols = 32, .scheme = parse_quant_scheme("W4A16-nvfp4")};
+  nvfp4.codes.assign(32, 0x7);  // 6
+  nvfp4.scales = {1.0F, 1.5F};
+  nvfp4.tensor_scale = 0.25F;
+  dequantize(nvfp4, std::span(out).first(32));
+  EXPECT_EQ(out[15], 1.5F);
+  EXPECT_EQ(out[16], 2.25F);
+}
+
 TEST(QuantScheme, RangesAndGroups) {
   const QuantScheme scheme = parse_quant_scheme("W4A16-g128");
   EXPECT_EQ(scheme.qmin(), -8);
@@ -77,13 +109,21 @@ TEST(QuantScheme, WhatMakesNoSenseIsRefused) {
   expect_refused("W99A16", invalid, "weights of 99 bits");
   expect_refused("W4A99", invalid, "activations of 99 bits");
   expect_refused("W4A16-int8", invalid, "contradicts W4");
+  expect_refused("W4A16-fp8", invalid, "8 bits");
+  expect_refused("W8A16-nvfp4", invalid, "4 bits");
+  expect_refused("W4A16-nvfp4-g32", invalid, "groups of 16");
+  expect_refused("W4A16-mxfp4-asym", invalid, "zero point");
+  expect_refused("W8A16-fp8-static", invalid, "W8A8-fp8-tensor-static");
+  expect_refused("W8A8-fp8-block128-static", invalid, "per tensor");
+  expect_refused("W8A8-fp8-int8", invalid, "repeats or contradicts");
 }
 
 TEST(QuantScheme, WhatThisBuildCannotDoIsSaidSo) {
   const auto unsupported = ErrorCode::unsupported;
-  expect_refused("W8A8-fp8", unsupported, "fp8");
-  expect_refused("W4A4-nvfp4", unsupported, "nvfp4");
-  expect_refused("W4A16-mxfp4", unsupported, "mxfp4");
+  expect_refused("W8A8-fp8-g128", unsupported, "-block128");
+  expect_refused("W4A8-nvfp4", unsupported, "A16 or A4");
+  expect_refused("W4A4-nf4", unsupported, "A16");
+  expect_refused("W8A8-static", unsupported, "fp8 only");
   expect_refused("W8A16-tensor", unsupported, "-channel");
   expect_refused("W1A16", unsupported, "1 bits");
   expect_refused("W16A16", unsupported, "16 bits");

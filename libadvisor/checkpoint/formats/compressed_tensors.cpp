@@ -236,6 +236,7 @@ std::optional<std::string> refuse_tensor(const PlannedTensor& planned) {
   if (planned.source.shape.size() != 2 || !planned.source.name.ends_with(".weight")) {
     return what + " is not the weight of a linear module; only those can be quantized";
   }
+  if (scheme.code) return scheme.id() + " cannot be written as compressed-tensors by this build";
   if (scheme.bits != 4 && scheme.bits != 8) {
     return scheme.id() + ": engines read 4 and 8 bits from compressed-tensors, not " + std::to_string(scheme.bits);
   }

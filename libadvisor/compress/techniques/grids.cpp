@@ -87,6 +87,8 @@ GridOptions read_grid_options(const TechniqueParams& params) {
 }
 
 void check_grid_scheme(std::string_view technique, const QuantScheme& scheme, const GridOptions& options) {
+  if (scheme.code)
+    throw Error(ErrorCode::unsupported, std::string(technique) + " rounds to integers only, not to " + scheme.id());
   if (scheme.bits < 2 || scheme.bits > 8)
     throw Error(ErrorCode::unsupported,
                 std::string(technique) + " quantizes to 2 to 8 bits, not " + std::to_string(scheme.bits));
