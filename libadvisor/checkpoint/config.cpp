@@ -1,17 +1,21 @@
 #include "checkpoint/config.h"
 
+#include "checkpoint/config_parts.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/json.h"
 #include "core/error.h"
 
 namespace advisor {
-namespace {
 
-using json::Json;
-
-[[noreturn]] void bad(const std::string& where, const std::string& why) {
+void config::bad(const std::string& where, const std::string& why) {
   throw Error(ErrorCode::parse_error, where + ": " + why);
 }
+
+namespace {
+
+using config::bad;
+using config::size_or;
+using json::Json;
 
 std::int64_t checked_size(std::int64_t value, const char* key, const std::string& where) {
   // Far above any model, far below where products of two of them overflow.
@@ -27,11 +31,6 @@ std::int64_t need_size(const Json& root, const char* key, const std::string& whe
   return checked_size(*value, key, where);
 }
 
-std::int64_t size_or(const Json& root, const char* key, std::int64_t fallback, const std::string& where) {
-  const auto value = json::find_integer(root, key, where);
-  return value ? checked_size(*value, key, where) : fallback;
-}
-
 /// A token id, or the first of a list of them (Llama 3 names several end tokens).
 std::optional<std::int64_t> find_token(const Json& root, const char* key, const std::string& where) {
   const Json* value = json::find(root, key);
@@ -41,16 +40,12 @@ std::optional<std::int64_t> find_token(const Json& root, const char* key, const 
   return value->front().get<std::int64_t>();
 }
 
-std::string rope_scaling_type(const Json& root, const std::string& where) {
-  const Json* scaling = json::find(root, "rope_scaling");
-  if (scaling == nullptr) return "";
-  if (!scaling->is_object()) bad(where, "\"rope_scaling\" must be an object or null");
-  const auto type = json::find_string(*scaling, "rope_type", where);
-  if (type) return *type == "default" ? "" : *type;
-  return json::find_string(*scaling, "type", where).value_or("unknown");
-}
-
 }  // namespace
+
+std::int64_t config::size_or(const Json& root, const char* key, std::int64_t fallback, const std::string& where) {
+  const auto value = json::find_integer(root, key, where);
+  return value ? checked_size(*value, key, where) : fallback;
+}
 
 ModelConfig parse_model_config(std::string_view text, const std::string& where) {
   const Json root = json::parse(text, where);
@@ -62,6 +57,7 @@ ModelConfig parse_model_config(std::string_view text, const std::string& where) 
     bad(where, "\"architectures\" must be a list with the name of a class");
   }
   config.architecture = architectures->front().get<std::string>();
+  const config::Family& family = config::family_of(config.architecture);
   config.hidden = need_size(root, "hidden_size", where);
   config.intermediate = need_size(root, "intermediate_size", where);
   config.layers = need_size(root, "num_hidden_layers", where);
@@ -73,17 +69,18 @@ ModelConfig parse_model_config(std::string_view text, const std::string& where) 
     bad(where, "\"num_attention_heads\" (" + std::to_string(config.heads) +
                    ") is not a multiple of \"num_key_value_heads\" (" + std::to_string(config.kv_heads) + ")");
   }
-  if (json::find(root, "head_dim") == nullptr && config.hidden % config.heads != 0) {
+  if (json::find(root, "head_dim") == nullptr && family.head_dim == 0 && config.hidden % config.heads != 0) {
     bad(where, "\"hidden_size\" is not a multiple of \"num_attention_heads\", and there is no \"head_dim\"");
   }
-  config.head_dim = size_or(root, "head_dim", config.hidden / config.heads, where);
-  config.rms_norm_eps = json::find_number(root, "rms_norm_eps", where).value_or(config.rms_norm_eps);
-  config.rope_theta = json::find_number(root, "rope_theta", where).value_or(config.rope_theta);
-  if (!(config.rms_norm_eps >= 0) || !(config.rope_theta > 0))
-    bad(where, "\"rms_norm_eps\" or \"rope_theta\" is out of range");
-  config.rope_scaling.type = rope_scaling_type(root, where);
-  config.activation = json::find_string(root, "hidden_act", where).value_or(config.activation);
-  config.tie_embeddings = json::find_bool(root, "tie_word_embeddings", where).value_or(false);
+  config.head_dim =
+      size_or(root, "head_dim", family.head_dim != 0 ? family.head_dim : config.hidden / config.heads, where);
+  config.rms_norm_eps = config::number_or(root, "rms_norm_eps", family.rms_norm_eps, where);
+  const std::string activation_key(family.activation_key);
+  config.activation = json::find_string(root, activation_key.c_str(), where).value_or(std::string(family.activation));
+  config.tie_embeddings = json::find_bool(root, "tie_word_embeddings", where).value_or(family.tie_embeddings);
+  config::read_rope(root, family, where, config);
+  config::read_attention(root, family, where, config);
+  config::read_experts(root, family, where, config);
   const char* dtype_key = json::find(root, "torch_dtype") != nullptr ? "torch_dtype" : "dtype";
   config.torch_dtype = json::find_string(root, dtype_key, where).value_or("");
   config.bos = find_token(root, "bos_token_id", where);

@@ -8,8 +8,42 @@
 namespace advisor {
 namespace {
 
-constexpr std::array<Architecture, 1> architectures = {{
+constexpr std::array<Architecture, 9> architectures = {{
     {.id = "LlamaForCausalLM"},
+    {.id = "MistralForCausalLM"},
+    {.id = "MixtralForCausalLM",
+     .gate = "w1.weight",
+     .up = "w3.weight",
+     .down = "w2.weight",
+     .router = "block_sparse_moe.gate.weight",
+     .expert_prefix = "block_sparse_moe.experts."},
+    {.id = "Qwen2ForCausalLM", .qkv_bias = true},
+    {.id = "Qwen3ForCausalLM", .query_norm = "self_attn.q_norm.weight", .key_norm = "self_attn.k_norm.weight"},
+    {.id = "Qwen3MoeForCausalLM",
+     .query_norm = "self_attn.q_norm.weight",
+     .key_norm = "self_attn.k_norm.weight",
+     .gate = "gate_proj.weight",
+     .up = "up_proj.weight",
+     .down = "down_proj.weight",
+     .router = "mlp.gate.weight",
+     .expert_prefix = "mlp.experts."},
+    {.id = "Gemma2ForCausalLM",
+     .post_attention_norm = "post_attention_layernorm.weight",
+     .mlp_norm = "pre_feedforward_layernorm.weight",
+     .post_mlp_norm = "post_feedforward_layernorm.weight",
+     .activation = "gelu_pytorch_tanh",
+     .norm_plus_one = true,
+     .scaled_embedding = true},
+    {.id = "Gemma3ForCausalLM",
+     .query_norm = "self_attn.q_norm.weight",
+     .key_norm = "self_attn.k_norm.weight",
+     .post_attention_norm = "post_attention_layernorm.weight",
+     .mlp_norm = "pre_feedforward_layernorm.weight",
+     .post_mlp_norm = "post_feedforward_layernorm.weight",
+     .activation = "gelu_pytorch_tanh",
+     .norm_plus_one = true,
+     .scaled_embedding = true},
+    {.id = "Phi3ForCausalLM", .fused_qkv = "self_attn.qkv_proj.weight", .fused_gate_up = "mlp.gate_up_proj.weight"},
 }};
 
 struct BlockName {

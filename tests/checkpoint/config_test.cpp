@@ -44,12 +44,9 @@ TEST(ModelConfig, ReadsVariantsOfTheFields) {
   EXPECT_EQ(parse(with(R"("num_key_value_heads": 1,)", "")).kv_heads, 2);
   EXPECT_EQ(parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "head_dim": 8)")).head_dim, 8);
   EXPECT_EQ(parse(with("\"torch_dtype\"", "\"dtype\"")).torch_dtype, "float32");
-  EXPECT_EQ(parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"rope_type": "llama3"})"))
-                .rope_scaling.type,
-            "llama3");
   EXPECT_EQ(
-      parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"type": "linear"})")).rope_scaling.type,
-      "linear");
+      parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"type": "ntk"})")).rope_scaling.type,
+      "ntk");
   EXPECT_EQ(parse(with(R"("hidden_size": 4)", R"("hidden_size": 4, "rope_scaling": {"rope_type": "default"})"))
                 .rope_scaling.type,
             "");

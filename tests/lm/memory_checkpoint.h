@@ -18,7 +18,9 @@ inline std::filesystem::path tiny_folder() {
 /// Loads every tensor of another checkpoint. `config` and `data` are open to change; `refresh` after adding tensors.
 class MemoryCheckpoint : public Checkpoint {
  public:
-  explicit MemoryCheckpoint(const Checkpoint& source) : config_(source.config()), tokenizer_(source.tokenizer()) {
+  explicit MemoryCheckpoint(const Checkpoint& source) : MemoryCheckpoint(source, source.tokenizer()) {}
+  MemoryCheckpoint(const Checkpoint& source, TokenizerData tokenizer)
+      : config_(source.config()), tokenizer_(std::move(tokenizer)) {
     for (const TensorInfo& tensor : source.tensors()) {
       Tensor values = source.load(tensor.name);
       data[tensor.name] = {tensor.shape, {values.span().begin(), values.span().end()}};
