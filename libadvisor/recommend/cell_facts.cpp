@@ -38,7 +38,7 @@ const Slots& slots() {
 void CellJudge::set_model(bool current) {
   candidate_facts_.clear();
   candidate_facts_.set(slots().model, Value(entry_->model->id));
-  candidate_facts_.set(slots().current, Value(current));
+  candidate_facts_.set(slots().current, current);
 }
 
 void CellJudge::check_profile() {
@@ -83,15 +83,15 @@ void CellJudge::set_candidate(const Applied& applied, Action action) {
   if (first || applied.published != described_->published) {
     put(s.checkpoint, applied.published, first ? nullptr : described_->published);
     if (applied.published != nullptr) {
-      candidate_facts_.set(s.official, Value(applied.published->official));
+      candidate_facts_.set(s.official, applied.published->official);
       candidate_facts_.set(s.publisher, Value(applied.published->publisher));
     } else {
       candidate_facts_.clear(s.official), candidate_facts_.clear(s.publisher);
     }
   }
-  candidate_facts_.set(s.uses_published, Value(applied.published != nullptr));
-  candidate_facts_.set(s.retrained, Value(choice.origin == Origin::found));
-  candidate_facts_.set(s.is_qat, Value(choice.origin == Origin::found));
+  candidate_facts_.set(s.uses_published, applied.published != nullptr);
+  candidate_facts_.set(s.retrained, choice.origin == Origin::found);
+  candidate_facts_.set(s.is_qat, choice.origin == Origin::found);
   facts_.use(candidate_facts_);
   described_ = &applied, described_action_ = action;
 }
@@ -100,7 +100,7 @@ void CellJudge::set_estimates(const Cell& cell, const EngineSide& side) {
   const auto& s = slots();
   auto& facts = estimate_facts_;
   facts.clear(s.rows), facts.clear(s.basis);  // words: of facts_of() only, no forbid reads them
-  const auto number = [&](int slot, double value) { facts.set(slot, Value(value)); };
+  const auto number = [&](int slot, double value) { facts.set(slot, value); };
   number(s.memory_total, memory_.total), number(s.memory_weights, memory_.weights);
   number(s.memory_kv, memory_.kv_cache), number(s.memory_overhead, memory_.overhead);
   number(s.memory_available, memory_.available), number(s.memory_share, memory_.total / memory_.available);
@@ -109,7 +109,7 @@ void CellJudge::set_estimates(const Cell& cell, const EngineSide& side) {
   number(s.low, cell.has_value ? cell.value.quantile(0.05) : not_a_number);
   number(s.retention, cell.has_recovery ? kept_of_own(q_, model_, cell.recovery).mean : not_a_number);
   number(s.probability, cell.chances.accuracy.value_or(not_a_number));
-  facts.set(s.baseline_predicted, Value(q_.standing(model_).predicted));
+  facts.set(s.baseline_predicted, q_.standing(model_).predicted);
   const double decode = cell.has_speed ? std::exp(cell.log_decode.mean) : not_a_number;
   number(s.decode, decode);
   number(s.gain, side.whole_decode ? decode / *side.whole_decode : not_a_number);

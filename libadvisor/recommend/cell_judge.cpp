@@ -13,6 +13,12 @@ namespace {
 
 constexpr double unknown = std::numeric_limits<double>::infinity();
 
+/// By quality alone, and for certain.
+bool comes_after(const Objectives& mine, const Objectives& best) {
+  constexpr double clearly = 0.002;  // two of the steps within which the order takes qualities for equal (rank.h)
+  return mine.predicted == best.predicted ? mine.quality < best.quality - clearly : mine.predicted;
+}
+
 FactLayer as_given(const Question& q) {
   auto profile = q.profile;
   if (q.default_limit) profile.accuracy = {};
@@ -45,6 +51,11 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
   load_.concurrency = workload.concurrency;
   price_ = hourly_cost(tools.knowledge, q_.hardware, {.user_usd_per_hour = q_.profile.cost.usd_per_hour});
   rates_ = advisor::job_rates(q_.hardware);
+  Facts general;
+  general.use(query_facts_);
+  open_question_ = tools.rules.can_fire(general);
+  open_pairs_.of(FactLayerId::candidate) = open_question_.of(FactLayerId::candidate);
+  open_pairs_.of(FactLayerId::estimate) = open_question_.of(FactLayerId::estimate);
   check_profile();
 }
 
@@ -59,7 +70,7 @@ const RuleSource* CellJudge::enter(int model) {
   general.use(query_facts_);
   general.use(entry_->facts);
   open_model_.reset();
-  return tools_.rules.forbidden(general, FactLayerId::model);
+  return tools_.rules.forbidden(general, FactLayerId::model, open_question_);
 }
 
 bool CellJudge::is_tried(const Applied& applied) const {
@@ -87,22 +98,21 @@ const RuleSource* CellJudge::treatment_rule(const Applied& applied) {
     general.use(query_facts_);
     general.use(facts);
     known.rule = tools_.rules.forbidden(general, FactLayerId::treatment);
-    known.open = tools_.rules.can_fire(general);
+    known.open = tools_.rules.can_fire(general, "variant", open_pairs_);
   }
   facts_.use(facts);
   if (!open_model_) {
     Facts general;
     general.use(query_facts_);
     general.use(entry_->facts);
-    open_model_ = tools_.rules.can_fire(general);
+    open_model_ = tools_.rules.can_fire(general, "variant", open_pairs_);
   }
   open_ = *open_model_ & known.open;
   return known.rule;
 }
 
 const RuleSource* CellJudge::candidate_rule(const Applied& applied, Action action) {
-  const auto bits = [&](FactLayerId layer) { return open_.bits[static_cast<std::size_t>(layer)]; };
-  if ((bits(FactLayerId::candidate) | bits(FactLayerId::estimate)) == 0) return nullptr;
+  if ((open_.of(FactLayerId::candidate) | open_.of(FactLayerId::estimate)) == 0) return nullptr;
   set_candidate(applied, action);
   return tools_.rules.forbidden(facts_, FactLayerId::candidate, open_);
 }
@@ -155,12 +165,11 @@ const SpeedEstimator::Site* CellJudge::site(const Applied& applied) {
   const auto base = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].base;
   auto& known = sites_[static_cast<std::size_t>(base)];
   const std::size_t kind = entry_->mixture ? 1 : 0;
-  if (!known.asked[kind]) {
-    known.asked[kind] = true;
-    known.site[kind] = tools_.estimator.speed().site(
-        tools_.catalog.treatments()[static_cast<std::size_t>(base)].choice.variant, q_.hardware, entry_->mixture);
-  }
-  return known.site[kind] ? &*known.site[kind] : nullptr;
+  auto& site = known.of[kind];
+  if (!site)
+    site = std::make_unique<const Site>(tools_.estimator.speed().site(
+        tools_.catalog.treatments()[static_cast<std::size_t>(base)].choice.variant, q_.hardware, entry_->mixture));
+  return *site ? &**site : nullptr;
 }
 
 void CellJudge::judge_quality(const Applied& applied, Cell& cell) {
@@ -176,11 +185,18 @@ void CellJudge::judge_quality(const Applied& applied, Cell& cell) {
   if (accuracy.relative) cell.has_relative = true, cell.relative = *accuracy.relative;
   cell.chances.accuracy = accuracy.probability;
   cell.missing = accuracy.missing;
-  cell.objectives.quality = cell.has_relative ? cell.relative.quantile(0.05)
-                            : cell.has_value  ? cell.value.quantile(0.05)
-                                              : 0;
+  const auto objectives = quality_of(model_, accuracy);
+  cell.objectives.quality = objectives.quality, cell.objectives.predicted = objectives.predicted;
+}
+
+Objectives CellJudge::quality_of(int model, const Accuracy& accuracy) const {
+  Objectives objectives;
+  objectives.quality = accuracy.relative ? accuracy.relative->quantile(0.05)
+                       : accuracy.value  ? accuracy.value->quantile(0.05)
+                                         : 0;
   // The model in use is compared with itself: what it scores does not matter then.
-  cell.objectives.predicted = model_ != q_.current && q_.standing(model_).predicted;
+  objectives.predicted = model != q_.current && q_.standing(model).predicted;
+  return objectives;
 }
 
 void CellJudge::judge_speed(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell) {
@@ -284,7 +300,7 @@ Cell CellJudge::judge(const Applied& applied) {
   judge_speed(treatment, applied, side, cell);
   judge_cost(cell);
   judge_effort(treatment, applied, cell);
-  if (open_.bits[static_cast<std::size_t>(FactLayerId::estimate)] != 0) {
+  if (open_.of(FactLayerId::estimate) != 0) {
     set_estimates(cell, side);
     if (const auto* rule = tools_.rules.forbidden(facts_, FactLayerId::estimate, open_)) return forbid(rule);
   }
@@ -308,9 +324,20 @@ bool CellJudge::is_behind(const Applied& applied, const Objectives& best) {
   judge_quality(applied, cell);
   if (cell.missing != Missing::nothing) return true;
   if (cell.chances.accuracy && !(*cell.chances.accuracy >= q_.profile.confidence)) return true;
-  const auto& mine = cell.objectives;
-  constexpr double clearly = 0.002;  // two of the steps within which the order takes qualities for equal (rank.h)
-  return mine.predicted == best.predicted ? mine.quality < best.quality - clearly : mine.predicted;
+  return comes_after(cell.objectives, best);
+}
+
+bool CellJudge::is_behind(int model, const Objectives& best) const {
+  // Retrained checkpoints may keep more than all.
+  const auto& treatments = tools_.catalog.treatments();
+  for (const auto& applied : q_.at(tools_, model).applied)
+    if (treatments[static_cast<std::size_t>(applied.treatment)].choice.origin == Origin::found) return false;
+  // Nothing keeps more than `most`. The quality is a concave function of what is kept, as its spread is the root of a
+  // sum of squares: where it still rises at `most`, that is its greatest, and each treatment adds a spread of its own.
+  const double most = q_.standings->cache == nullptr ? 1 : std::max(1.0, q_.standings->cache->recovery.mean);
+  const auto top = quality_of(model, judge_accuracy(q_, model, {most, 0, 30}));
+  const auto below = quality_of(model, judge_accuracy(q_, model, {0.999 * most, 0, 30}));
+  return below.quality <= top.quality && comes_after(top, best);
 }
 
 const Applied& CellJudge::applied(const Cell& cell) const {

@@ -2,6 +2,7 @@
 // treatment or for a model is looked up once; between two cells of one model there is arithmetic only.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -31,6 +32,8 @@ class CellJudge {
   /// Whether judge() of it would for certain neither be feasible nor come before `best` in quality. Decides on quality
   /// alone, so it costs a fraction of judge().
   bool is_behind(const Applied& applied, const Objectives& best);
+  /// The same of all treatments of a model at once, which need not be entered.
+  bool is_behind(int model, const Objectives& best) const;
   /// The uncompressed model on the yardstick.
   Accuracy uncompressed(int model) const;
 
@@ -63,9 +66,9 @@ class CellJudge {
     const RuleSource* rule = nullptr;
     RuleMask open;  ///< can still fire when the model is known
   };
+  using Site = std::optional<SpeedEstimator::Site>;
   struct Sites {
-    bool asked[2] = {false, false};
-    std::optional<SpeedEstimator::Site> site[2];  ///< of dense models, of mixtures of experts
+    std::unique_ptr<const Site> of[2];  ///< of dense models, of mixtures of experts; nullptr: not asked yet
   };
 
   void check_profile();
@@ -78,6 +81,7 @@ class CellJudge {
   void set_candidate(const Applied& applied, Action action);
   void set_estimates(const Cell& cell, const EngineSide& side);
   void judge_quality(const Applied& applied, Cell& cell);
+  Objectives quality_of(int model, const Accuracy& accuracy) const;
   void judge_speed(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell);
   void judge_effort(const CatalogTreatment& treatment, const Applied& applied, Cell& cell);
   void judge_cost(Cell& cell);
@@ -92,6 +96,8 @@ class CellJudge {
   std::vector<const RuleSource*> profile_rules_;
   std::vector<EngineSide> sides_;
   std::vector<Prefilter> prefilters_;
+  RuleMask open_question_;              ///< what the question leaves of the rules about models
+  RuleMask open_pairs_;                 ///< of those that are asked of a model and a treatment together
   std::optional<RuleMask> open_model_;  ///< of the model at hand
   RuleMask open_;                       ///< of the pair
   std::vector<Sites> sites_;

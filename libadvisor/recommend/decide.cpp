@@ -181,6 +181,7 @@ std::optional<Leader> find_leader(const Toolbox& tools, const Question& q) {
     for (const auto& applied : q.at(tools, q.current).applied)
       if (judge.is_tried(applied)) add(judge.judge(applied));
   for (const int model : others_by_standing(tools, q)) {
+    if (best && judge.is_behind(model, *best)) continue;
     const auto& entry = tools.catalog.models()[static_cast<std::size_t>(model)];
     if (turned_away(q, judge, entry, model, judge.enter(model))) continue;
     for (const auto& applied : entry.applied)

@@ -9,6 +9,7 @@ namespace {
 struct Layout {
   std::array<int, fact_layers + 1> first{};
   std::vector<std::uint8_t> layer_of;
+  std::vector<TypeKind> kinds;
 
   Layout() {
     const Vocabulary& names = vocabulary();
@@ -18,6 +19,7 @@ struct Layout {
         throw Error(ErrorCode::internal, "the vocabulary is not ordered by layer");
       }
       layer_of.push_back(static_cast<std::uint8_t>(layer));
+      kinds.push_back(names.at(static_cast<int>(slot)).type.kind);
       for (std::size_t next = static_cast<std::size_t>(layer) + 1; next < first.size(); ++next)
         first[next] = static_cast<int>(slot) + 1;
     }
@@ -46,23 +48,28 @@ int fact_slot(std::string_view path) {
   return slot;
 }
 
-FactLayer::FactLayer(FactLayerId id) : id_(id) {
+FactLayer::FactLayer(FactLayerId id) : id_(id), kinds_(layout().kinds.data()) {
   const std::size_t layer = static_cast<std::size_t>(id);
   first_ = layout().first[layer];
   values_.resize(static_cast<std::size_t>(layout().first[layer + 1] - first_));
 }
 
-void FactLayer::set(int slot, Value value) {
+void FactLayer::refuse(int slot) const {
   const Symbol& symbol = vocabulary().at(slot);
   if (symbol.layer != static_cast<int>(id_)) misuse(symbol.path, "is not of the layer " + std::string(name(id_)));
-  if (value.index() != static_cast<std::size_t>(symbol.type.kind)) misuse(symbol.path, "has another type");
-  values_[static_cast<std::size_t>(slot - first_)] = std::move(value);
+  misuse(symbol.path, "has another type");
+}
+
+void FactLayer::set(int slot, Value value) {
+  const auto place = static_cast<std::size_t>(slot - first_);
+  if (place >= values_.size() || value.index() != static_cast<std::size_t>(kinds_[slot])) refuse(slot);
+  values_[place] = std::move(value);
 }
 
 void FactLayer::clear(int slot) {
-  const Symbol& symbol = vocabulary().at(slot);
-  if (symbol.layer != static_cast<int>(id_)) misuse(symbol.path, "is not of the layer " + std::string(name(id_)));
-  values_[static_cast<std::size_t>(slot - first_)].reset();
+  const auto place = static_cast<std::size_t>(slot - first_);
+  if (place >= values_.size()) refuse(slot);
+  values_[place].reset();
 }
 
 void FactLayer::clear() {

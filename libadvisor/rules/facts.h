@@ -52,6 +52,9 @@ class FactLayer {
   void set(std::string_view path, Value value) { set(fact_slot(path), std::move(value)); }
   void set(std::string_view path, const char* text) { set(path, Value(std::string(text))); }
   void set(int slot, Value value);
+  /// The same for what is set a million times: a number or a condition takes the place of the one before.
+  void set(int slot, double number) { set_plain(slot, number, TypeKind::number); }
+  void set(int slot, bool condition) { set_plain(slot, condition, TypeKind::boolean); }
   void clear(std::string_view path) { clear(fact_slot(path)); }  ///< makes it unknown again
   void clear(int slot);
   void clear();                    ///< all of them
@@ -62,8 +65,22 @@ class FactLayer {
   }
 
  private:
+  template <typename Plain>
+  void set_plain(int slot, Plain plain, TypeKind kind) {
+    const auto place = static_cast<std::size_t>(slot - first_);  // of a slot before the first: beyond the last
+    if (place >= values_.size() || kinds_[slot] != kind) refuse(slot);
+    auto& value = values_[place];
+    if (auto* before = value ? std::get_if<Plain>(&*value) : nullptr) {
+      *before = plain;
+    } else {
+      value.emplace(plain);
+    }
+  }
+  [[noreturn]] void refuse(int slot) const;
+
   FactLayerId id_;
-  int first_;  ///< slots of a layer are consecutive
+  int first_;               ///< slots of a layer are consecutive
+  const TypeKind* kinds_;  ///< by slot, of all layers
   std::vector<std::optional<Value>> values_;
 };
 

@@ -83,15 +83,16 @@ const RuleSource* RuleSet::forbidden(const Values& facts, FactLayerId layer, con
   return nullptr;
 }
 
-RuleMask RuleSet::can_fire(const Facts& so_far, std::string_view applies_to) const {
+RuleMask RuleSet::can_fire(const Facts& so_far, std::string_view applies_to, const RuleMask& among) const {
   RuleMask mask;
   const std::size_t scope = scope_index(applies_to);
   if (scope == scopes) return mask;
   for (std::size_t layer = 0; layer < fact_layers; ++layer) {
     const std::vector<std::size_t>& order = forbids_[scope][layer];
     for (std::size_t i = 0; i < order.size(); ++i) {
-      const bool open = judges_[order[i]].when.evaluate_condition(so_far).value_or(true);
-      if (open) mask.bits[layer] |= std::uint64_t{1} << std::min(i, last_bit);
+      const std::uint64_t bit = std::uint64_t{1} << std::min(i, last_bit);
+      if ((among.bits[layer] & bit) == 0) continue;
+      if (judges_[order[i]].when.evaluate_condition(so_far).value_or(true)) mask.bits[layer] |= bit;
     }
   }
   return mask;

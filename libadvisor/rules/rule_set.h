@@ -50,6 +50,13 @@ int code_order(std::string_view code);
 /// Some of the forbids of each layer: a bit for each in the order in which they are asked, the last for all further.
 struct RuleMask {
   std::array<std::uint64_t, fact_layers> bits{};
+  static constexpr RuleMask all() {
+    RuleMask mask;
+    mask.bits.fill(~std::uint64_t{0});
+    return mask;
+  }
+  std::uint64_t& of(FactLayerId layer) { return bits[static_cast<std::size_t>(layer)]; }
+  std::uint64_t of(FactLayerId layer) const { return bits[static_cast<std::size_t>(layer)]; }
   RuleMask operator&(const RuleMask& other) const {
     RuleMask both;
     for (std::size_t layer = 0; layer < fact_layers; ++layer) both.bits[layer] = bits[layer] & other.bits[layer];
@@ -78,8 +85,10 @@ class RuleSet {
                               std::string_view applies_to = "variant") const;
 
   /// The forbids that can still fire when further layers come: those whose condition is not false yet. Asked once for a
-  /// model and once for a treatment, it leaves few rules to ask for each pair of them.
-  RuleMask can_fire(const Facts& so_far, std::string_view applies_to = "variant") const;
+  /// question, and of what that leaves (`among`) once for a model and once for a treatment, it leaves few rules to ask
+  /// for each pair of them.
+  RuleMask can_fire(const Facts& so_far, std::string_view applies_to = "variant",
+                    const RuleMask& among = RuleMask::all()) const;
 
   std::size_t size() const { return derives_.size() + judges_.size(); }
   std::vector<std::string> ids() const;    ///< sorted
