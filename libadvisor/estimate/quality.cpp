@@ -213,14 +213,16 @@ std::optional<QualityNumbers> QualityEstimator::numbers(const PreparedModel& mod
 
 std::optional<Retention> QualityEstimator::retention(const Model& model, const Variant& variant,
                                                      const Yardstick& yardstick) const {
-  const auto t = prepare(variant);
-  if (t.uncompressed) return Retention{{1, 0, 30}, Basis::measured, 0, {}, "not compressed"};
-  const auto m = prepare(model);
-  const auto y = prepare(yardstick);
-  const auto answer = numbers(m, t, y);
+  return retention(prepare(model), prepare(variant), prepare(yardstick), variant);
+}
+
+std::optional<Retention> QualityEstimator::retention(const PreparedModel& model, const PreparedTreatment& treatment,
+                                                     const PreparedTask& task, const Variant& variant) const {
+  if (treatment.uncompressed) return Retention{{1, 0, 30}, Basis::measured, 0, {}, "not compressed"};
+  const auto answer = numbers(model, treatment, task);
   if (!answer) return std::nullopt;
   Retention result{answer->distribution, answer->basis, answer->rows, {}, ""};
-  index_->explain(m, t, y, treatment_of(variant), result.sources, result.how);
+  index_->explain(model, treatment, task, treatment_of(variant), result.sources, result.how);
   return result;
 }
 

@@ -57,6 +57,9 @@ class QualityEstimator {
   PreparedTask prepare(const Yardstick& yardstick) const;
   std::optional<QualityNumbers> numbers(const PreparedModel& model, const PreparedTreatment& treatment,
                                         const PreparedTask& task) const;
+  /// retention() of what was prepared; `variant` is what `treatment` was prepared from.
+  std::optional<Retention> retention(const PreparedModel& model, const PreparedTreatment& treatment,
+                                     const PreparedTask& task, const Variant& variant) const;
 
  private:
   struct Index;

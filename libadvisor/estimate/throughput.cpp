@@ -92,8 +92,9 @@ void SpeedEstimator::remember(const SpeedRow& row, const std::string& model, con
   const auto setup = table_.setup(row.levels);
   if (!setup) return;
   const double predicted = log_seconds(row.work, setup->rates, row.quantity).value;
-  observations_[model].push_back({row.levels, row.work.load, row.work.devices * row.work.stages, row.quantity,
-                                  row.log_seconds - predicted, row.source, row.kind, row.engine_version, recorded});
+  measured_[model][{row.levels.engine, row.levels.device}].push_back(
+      {row.levels, row.work.load, row.work.devices * row.work.stages, row.quantity, row.log_seconds - predicted,
+       row.source, row.kind, row.engine_version, recorded});
 }
 
 SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const SpeedLevels& levels, const std::string& kind,
@@ -106,11 +107,8 @@ SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const Speed
     bool own_machine = false;
   };
   std::vector<Study> studies;  // by source
-  if (levels.device.empty()) return near;
   for (const auto& o : own) {
-    if (o.levels.engine != levels.engine || o.levels.device != levels.device ||
-        about_prompts(o.kind) != about_prompts(kind))
-      continue;
+    if (about_prompts(o.kind) != about_prompts(kind)) continue;
     double distance = 0;
     const auto differs = [&](bool yes, double sd) { distance += yes ? sd * sd : 0; };
     differs(o.levels.era != levels.era, other_era);
@@ -166,9 +164,15 @@ void SpeedEstimator::correct(Distribution& prior, const Near& near) {
   prior.sd = std::min(prior.sd, std::sqrt(posterior + noise));
 }
 
-const SpeedEstimator::Observations* SpeedEstimator::observations(const std::string& model) const {
-  const auto known = observations_.find(model);
-  return known == observations_.end() ? nullptr : &known->second;
+const SpeedEstimator::Measured* SpeedEstimator::measured(const std::string& model) const {
+  const auto known = measured_.find(model);
+  return known == measured_.end() ? nullptr : &known->second;
+}
+
+const SpeedEstimator::Observations* SpeedEstimator::observations(const Measured* measured, const SpeedLevels& levels) {
+  if (measured == nullptr || levels.device.empty()) return nullptr;  // explicit numbers name no device
+  const auto known = measured->find({levels.engine, levels.device});
+  return known == measured->end() ? nullptr : &known->second;
 }
 
 std::optional<SpeedEstimator::Site> SpeedEstimator::site(const Variant& variant, const Hardware& hardware,
@@ -192,18 +196,16 @@ Distribution SpeedEstimator::numbers(const Site& site, const SpeedWork& work, Sp
   return seconds.scaled(0, speed_sign(quantity));
 }
 
-std::optional<Rate> SpeedEstimator::ask(const std::string& model, const SpeedRow& question) const {
-  const auto setup = table_.setup(question.levels);
-  if (!setup) return std::nullopt;
+Rate SpeedEstimator::ask(const Measured* measured, const SpeedSetup& setup, const SpeedRow& question) const {
   const double spread = table_.spread(question.kind, question.levels.engine);
-  auto prior = answer(question.work, *setup, question.quantity, spread);
-  const auto* own = observations(model);
+  auto prior = answer(question.work, setup, question.quantity, spread);
+  const auto* own = observations(measured, question.levels);
   const auto near = own ? nearby(*own, question.levels, question.kind, question.work, true) : Near{};
   Rate rate;
-  rate.rows = setup->rows, rate.sources = setup->sources;
+  rate.rows = setup.rows, rate.sources = setup.sources;
   rate.basis = Basis::modelled;
   rate.engine_version = table_.newest_version(question.levels.engine);
-  rate.how = "fitted to rows of " + setup->cell;
+  rate.how = "fitted to rows of " + setup.cell;
   if (near.precision > 0) {
     correct(prior, near);
     rate.basis = near.exact ? Basis::measured : Basis::transferred;
@@ -217,16 +219,31 @@ std::optional<Rate> SpeedEstimator::ask(const std::string& model, const SpeedRow
   return rate;
 }
 
-std::optional<Rate> SpeedEstimator::ask(const Model& model, const Variant& variant, const Hardware& hardware, Load load,
-                                        SpeedQuantity quantity) const {
-  auto work = speed_work(model, variant, hardware, load);
-  if (!work) return std::nullopt;
-  SpeedRow question;
-  question.work = *work;
-  question.quantity = quantity;
-  question.levels = speed_levels(variant, hardware.device, is_mixture(model));
-  question.kind = speed_kind(*work, quantity, question.levels.mixture);
-  return ask(model.id, question);
+std::vector<std::optional<Rate>> SpeedEstimator::rates(const Model& model, const Variant& variant,
+                                                       const Hardware& hardware, const Load& load,
+                                                       std::span<const Asked> questions) const {
+  std::vector<std::optional<Rate>> answers(questions.size());
+  const auto work = speed_work(model, variant, hardware, load);
+  if (!work) return answers;
+  SpeedRow row;
+  row.work = *work;
+  row.levels = speed_levels(variant, hardware.device, is_mixture(model));
+  const auto setup = table_.setup(row.levels);
+  if (!setup) return answers;
+  const auto* own = measured(model.id);
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    row.quantity = questions[i].quantity;
+    row.work.load.requests_per_second = questions[i].requests_per_second;
+    row.kind = speed_kind(row.work, row.quantity, row.levels.mixture);
+    answers[i] = ask(own, *setup, row);
+  }
+  return answers;
+}
+
+std::optional<Rate> SpeedEstimator::ask(const Model& model, const Variant& variant, const Hardware& hardware,
+                                        const Load& load, SpeedQuantity quantity) const {
+  const Asked one[] = {{quantity, load.requests_per_second}};
+  return std::move(rates(model, variant, hardware, load, one).front());
 }
 
 std::optional<Rate> SpeedEstimator::decode(const Model& model, const Variant& variant, const Hardware& hardware,
@@ -253,9 +270,10 @@ std::optional<Rate> SpeedEstimator::time_per_token(const Model& model, const Var
 std::optional<Prediction> SpeedEstimator::predict(const SpeedCase& question) const {
   const auto row = speed_row(question);
   if (!row) return std::nullopt;
-  const auto rate = ask(question.model.id, *row);
-  if (!rate) return std::nullopt;
-  return Prediction{rate->log, rate->basis, rate->rows, rate->sources, rate->how};
+  const auto setup = table_.setup(row->levels);
+  if (!setup) return std::nullopt;
+  const auto rate = ask(measured(question.model.id), *setup, *row);
+  return Prediction{rate.log, rate.basis, rate.rows, rate.sources, rate.how};
 }
 
 std::optional<SpeedSetup> SpeedEstimator::setup(const Model& model, const Variant& variant,

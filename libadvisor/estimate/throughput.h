@@ -7,6 +7,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,14 @@ class SpeedEstimator {
   std::optional<Rate> time_per_token(const Model& model, const Variant& variant, const Hardware& hardware,
                                      Load load) const;
 
+  /// Several of these questions about one setup, which is looked up once.
+  struct Asked {
+    SpeedQuantity quantity = SpeedQuantity::decode;
+    double requests_per_second = 0;  ///< in place of the load's
+  };
+  std::vector<std::optional<Rate>> rates(const Model& model, const Variant& variant, const Hardware& hardware,
+                                         const Load& load, std::span<const Asked> questions) const;
+
   /// The quantity that a measured case asks for, in the space of its `observed`.
   std::optional<Prediction> predict(const SpeedCase& question) const;
 
@@ -68,10 +77,12 @@ class SpeedEstimator {
     std::array<double, 9> spreads{};  ///< by kind of question, as in speed_kinds
   };
   std::optional<Site> site(const Variant& variant, const Hardware& hardware, bool mixture) const;
-  /// What was measured of a model; nullptr: nothing. Belongs to the estimator.
+  /// What was measured of a model with an engine on a device; nullptr: nothing. Belongs to the estimator.
   struct Observation;
   using Observations = std::vector<Observation>;
-  const Observations* observations(const std::string& model) const;
+  using Measured = std::map<std::pair<std::string, std::string>, Observations>;  ///< by engine and device
+  const Measured* measured(const std::string& model) const;
+  static const Observations* observations(const Measured* measured, const SpeedLevels& levels);
   /// As the five questions answer, corrections by `own` included: ln of tokens per second, or of seconds.
   static Distribution numbers(const Site& site, const SpeedWork& work, SpeedQuantity quantity, const Observations* own);
 
@@ -82,12 +93,12 @@ class SpeedEstimator {
   static Near nearby(const Observations& own, const SpeedLevels& levels, const std::string& kind, const SpeedWork& work,
                      bool words);
   static void correct(Distribution& prior, const Near& near);
-  std::optional<Rate> ask(const std::string& model, const SpeedRow& question) const;
-  std::optional<Rate> ask(const Model& model, const Variant& variant, const Hardware& hardware, Load load,
+  Rate ask(const Measured* measured, const SpeedSetup& setup, const SpeedRow& question) const;
+  std::optional<Rate> ask(const Model& model, const Variant& variant, const Hardware& hardware, const Load& load,
                           SpeedQuantity quantity) const;
 
   SpeedTable table_;
-  std::map<std::string, Observations> observations_;  ///< by model
+  std::map<std::string, Measured> measured_;  ///< by model
 };
 
 struct SpeedEstimator::Observation {

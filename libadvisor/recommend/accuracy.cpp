@@ -150,18 +150,16 @@ Retention evidence_of(const Toolbox& tools, const Question& q, const Cell& cell)
   const auto& entry = q.at(tools, cell.model);
   const auto& what = tools.catalog.treatments()[static_cast<std::size_t>(cell.treatment)];
   const auto& standing = q.standing(cell.model);
-  Yardstick yardstick = q.yardstick;
-  if (standing.known) yardstick.baseline = standing.value;
   Retention all{cell.recovery, Basis::measured, 0, {}, ""};
   if (what.choice.origin == Origin::found) {
     if (const auto* kept = tools.pooled.retrained(what.scheme.weight_bits, entry.model->id, q.task.family))
       add(all, *kept);
   }
   if (what.choice.origin == Origin::made) {
-    for (auto part : what.choice.parts) {
-      part.model = entry.model->id;
-      if (const auto kept = tools.estimator.quality().retention(*entry.model, part, yardstick)) add(all, *kept);
-    }
+    const auto& quality = tools.estimator.quality();
+    for (std::size_t i = 0; i < what.parts.size(); ++i)
+      if (const auto kept = quality.retention(entry.quality, what.parts[i], standing.task, what.choice.parts[i]))
+        add(all, *kept);
   }
   if (!what.choice.upper.empty())
     all.how += "; between the two in proportion to the bits, which a solver that knows the sensitive layers beats";

@@ -117,7 +117,7 @@ CatalogModel Catalog::prepare(const Model& model) const {
   entry.mixture = is_mixture(model);
   entry.kv = kv_layout(model);
   entry.quality = estimator_.quality().prepare(model);
-  entry.speeds = estimator_.speed().observations(model.id);
+  entry.speeds = estimator_.speed().measured(model.id);
   entry.facts = model_facts(model);
   const auto layout = layout_of(model);
   entry.has_size = layout && entry.kv;

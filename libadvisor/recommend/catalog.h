@@ -39,7 +39,7 @@ struct CatalogModel {
   std::optional<KvLayout> kv;
   std::optional<ModelWork> work;  ///< of compressing it
   PreparedModel quality;
-  const SpeedEstimator::Observations* speeds = nullptr;
+  const SpeedEstimator::Measured* speeds = nullptr;
   FactLayer facts{FactLayerId::model};
   std::vector<Applied> applied;  ///< by treatment
 };

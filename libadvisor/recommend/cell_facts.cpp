@@ -122,6 +122,7 @@ void CellJudge::set_estimates(const Cell& cell, const EngineSide& side) {
 }
 
 const Facts& CellJudge::facts_of(const Cell& cell) {
+  if (shown_.model == cell.model && shown_.treatment == cell.treatment) return facts_;
   enter(cell.model);
   const auto& what = applied(cell);
   const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(cell.treatment)];
@@ -135,12 +136,14 @@ const Facts& CellJudge::facts_of(const Cell& cell) {
   }
   facts_.use(treatment_facts_[static_cast<std::size_t>(cell.treatment)]);
   set_candidate(what, cell.action);
+  shown_ = {cell.model, cell.treatment, {}};
   if (!entry_->has_size) return facts_;
   auto& side = side_of(treatment);
   Cell again;
   chance_of_memory(treatment, weights_of(treatment, what, side, again), side);
   set_estimates(cell, side);
-  if (const auto quality = quality_words(tools_, q_, cell).estimate; quality && quality->retention) {
+  shown_.quality = quality_words(tools_, q_, cell);
+  if (const auto& quality = shown_.quality.estimate; quality && quality->retention) {
     estimate_facts_.set(slots().rows, Value(static_cast<double>(quality->retention->n)));
     estimate_facts_.set(slots().basis, Value(std::string(name(quality->retention->basis))));
     facts_.use(estimate_facts_);

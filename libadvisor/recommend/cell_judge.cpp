@@ -60,9 +60,10 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
 }
 
 const RuleSource* CellJudge::enter(int model) {
+  shown_ = {};
   model_ = model;
   entry_ = &q_.at(tools_, model);
-  for (auto& side : sides_) side.entered = false, side.whole_decode.reset();
+  for (auto& side : sides_) side.entered = side.speeds_asked = false, side.whole_decode.reset();
   facts_.use(entry_->facts);
   described_ = nullptr;
   set_model(model == q_.current);
@@ -211,18 +212,20 @@ void CellJudge::judge_speed(const CatalogTreatment& treatment, const Applied& ap
       {memory_.weights, read, entry_->active_params, &*entry_->kv, treatment.kv_value_bytes, side.usable.bytes},
       treatment.scheme, side.traits, q_.hardware, load_);
   if (!work) return;
+  if (!side.speeds_asked)
+    side.speeds_asked = true, side.speeds = SpeedEstimator::observations(entry_->speeds, here->levels);
   using Q = SpeedQuantity;
   cell.has_speed = true;
-  cell.log_decode = SpeedEstimator::numbers(*here, *work, Q::decode, entry_->speeds);
+  cell.log_decode = SpeedEstimator::numbers(*here, *work, Q::decode, side.speeds);
   // Alone, nobody's prompt comes between two tokens.
   auto loaded = *work;
   loaded.load.requests_per_second = q_.profile.workload.requests_per_second.value_or(0);
   const bool shared = loaded.load.concurrency > 1 || loaded.load.requests_per_second > 0;
   cell.log_tpot =
-      shared ? SpeedEstimator::numbers(*here, loaded, Q::per_token, entry_->speeds) : cell.log_decode.scaled(0, -1);
+      shared ? SpeedEstimator::numbers(*here, loaded, Q::per_token, side.speeds) : cell.log_decode.scaled(0, -1);
   if (q_.profile.slo.tpot) cell.chances.tpot = cell.log_tpot.probability_below(std::log(*q_.profile.slo.tpot));
   if (q_.profile.slo.ttft) {
-    cell.log_ttft = SpeedEstimator::numbers(*here, loaded, Q::first_token, entry_->speeds);
+    cell.log_ttft = SpeedEstimator::numbers(*here, loaded, Q::first_token, side.speeds);
     cell.has_ttft = true;
     cell.chances.ttft = cell.log_ttft.probability_below(std::log(*q_.profile.slo.ttft));
   }
@@ -269,24 +272,26 @@ void CellJudge::judge_effort(const CatalogTreatment& treatment, const Applied& a
 }
 
 Cell CellJudge::judge(const Applied& applied) {
-  const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
   Cell cell;
+  judge(applied, cell);
+  return cell;
+}
+
+void CellJudge::judge(const Applied& applied, Cell& cell) {
+  const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
+  shown_.treatment = -1;
   cell.model = model_, cell.treatment = applied.treatment;
   cell.action = action_of(applied);
   cell.objectives = {0, unknown, unknown, unknown, false};
-  const auto forbid = [&](const RuleSource* rule) {
-    cell.fate = Fate::forbidden, cell.rule = rule;
-    return cell;
+  const auto forbidden = [&](const RuleSource* rule) {
+    if (rule != nullptr) cell.fate = Fate::forbidden, cell.rule = rule;
+    return rule != nullptr;
   };
-  const auto fail = [&](Limit limit) {
-    cell.fate = Fate::limit, cell.failed = limit;
-    return cell;
-  };
-  if (const auto* rule = treatment_rule(applied)) return forbid(rule);
+  const auto fail = [&](Limit limit) { cell.fate = Fate::limit, cell.failed = limit; };
+  if (forbidden(treatment_rule(applied))) return;
   if (!entry_->has_size) {
-    if (const auto* rule = candidate_rule(applied, cell.action)) return forbid(rule);
-    cell.missing = Missing::size;
-    return cell;
+    if (!forbidden(candidate_rule(applied, cell.action))) cell.missing = Missing::size;
+    return;
   }
   auto& side = side_of(treatment);
   const double confidence = q_.profile.confidence;
@@ -294,7 +299,7 @@ Cell CellJudge::judge(const Applied& applied) {
   cell.chances.memory = chance_of_memory(treatment, weights, side);
   cell.memory_total = memory_.total, cell.memory_available = memory_.available;
   if (!(*cell.chances.memory >= confidence)) return fail(Limit::memory);  // the cheapest question first
-  if (const auto* rule = candidate_rule(applied, cell.action)) return forbid(rule);
+  if (forbidden(candidate_rule(applied, cell.action))) return;
   judge_quality(applied, cell);
   if (cell.chances.accuracy && !(*cell.chances.accuracy >= confidence)) return fail(Limit::accuracy);
   judge_speed(treatment, applied, side, cell);
@@ -302,7 +307,7 @@ Cell CellJudge::judge(const Applied& applied) {
   judge_effort(treatment, applied, cell);
   if (open_.of(FactLayerId::estimate) != 0) {
     set_estimates(cell, side);
-    if (const auto* rule = tools_.rules.forbidden(facts_, FactLayerId::estimate, open_)) return forbid(rule);
+    if (forbidden(tools_.rules.forbidden(facts_, FactLayerId::estimate, open_))) return;
   }
   if (const auto failed = first_failed(cell.chances, confidence)) return fail(*failed);
   const auto& slo = q_.profile.slo;
@@ -312,7 +317,6 @@ Cell CellJudge::judge(const Applied& applied) {
   cell.fate = cell.missing == Missing::nothing ? Fate::feasible : Fate::undecided;
   if (cell.has_speed && treatment.choice.origin == Origin::as_published && !treatment.choice.quantized_kv)
     side.whole_decode = std::exp(cell.log_decode.mean);
-  return cell;
 }
 
 bool CellJudge::is_behind(const Applied& applied, const Objectives& best) {

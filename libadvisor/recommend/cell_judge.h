@@ -29,6 +29,7 @@ class CellJudge {
   bool is_tried(const Applied& applied) const;
   Action action_of(const Applied& applied) const;
   Cell judge(const Applied& applied);
+  void judge(const Applied& applied, Cell& cell);  ///< the same in place; `cell` is new
   /// Whether judge() of it would for certain neither be feasible nor come before `best` in quality. Decides on quality
   /// alone, so it costs a fraction of judge().
   bool is_behind(const Applied& applied, const Objectives& best);
@@ -39,7 +40,8 @@ class CellJudge {
 
   /// The same candidate once more, with all its facts for rules in words.
   const Facts& facts_of(const Cell& cell);
-  const Facts& facts() const { return facts_; }  ///< of the model that was entered last
+  const QualityWords& quality() const { return shown_.quality; }  ///< of the last facts_of()
+  const Facts& facts() const { return facts_; }                   ///< of the model that was entered last
   /// What rules about the profile read: as it was given, without the default limit.
   Findings profile_findings();
   const Applied& applied(const Cell& cell) const;
@@ -59,6 +61,8 @@ class CellJudge {
     EngineOverhead overhead;
     KvPaging paging;
     double copies = 1;
+    bool speeds_asked = false;
+    const SpeedEstimator::Observations* speeds = nullptr;  ///< what was measured of it here
     std::optional<double> whole_decode;  ///< tokens per second of the uncompressed model, where it fits
   };
   struct Prefilter {
@@ -105,6 +109,10 @@ class CellJudge {
   std::optional<JobRates> rates_;
   Load load_;
   MemoryNumbers memory_;
+  struct Shown {
+    int model = own_model, treatment = -1;
+    QualityWords quality;
+  } shown_;  ///< whose facts are all set
   int model_ = own_model;
   const CatalogModel* entry_ = nullptr;
   const Applied* described_ = nullptr;  ///< whose candidate facts are set

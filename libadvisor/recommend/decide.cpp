@@ -54,14 +54,13 @@ void add_cells(CellJudge& judge, const CatalogModel& entry, const RuleSource* ru
     if (!judge.is_tried(applied)) continue;
     if (keeping_only && judge.action_of(applied) != Action::keep) continue;
     ++decision.variants_considered;
+    auto& cell = decision.cells.emplace_back();
     if (rule == nullptr) {
-      decision.cells.push_back(judge.judge(applied));
+      judge.judge(applied, cell);
       continue;
     }
-    Cell cell;
     cell.model = model, cell.treatment = applied.treatment, cell.action = judge.action_of(applied);
     cell.fate = Fate::forbidden, cell.rule = rule;
-    decision.cells.push_back(cell);
   }
 }
 
@@ -86,12 +85,12 @@ void rank(const Question& q, Decision& decision) {
     keys.push_back(key_of(cell));
     places.push_back({cell.objectives, changes(cell.action), std::string_view(keys.back().data(), keys.back().size())});
   }
-  std::vector<Objectives> points;
+  decision.ranked.reserve(feasible.size()), decision.steps.reserve(feasible.size());
   for (const auto index : lexicographic(places, q.profile.priority)) {
     decision.ranked.push_back(feasible[index]);
-    points.push_back(rounded(places[index].objectives));
+    decision.steps.push_back(rounded(places[index].objectives));
   }
-  for (const auto index : pareto_front(points)) decision.front.push_back(decision.ranked[index]);
+  for (const auto index : pareto_front(decision.steps)) decision.front.push_back(decision.ranked[index]);
 }
 
 void conclude(const Question& q, Decision& decision) {
@@ -128,14 +127,12 @@ std::string_view name(Action action) {
 }
 
 std::vector<int> dominating(const Decision& decision) {
-  std::vector<Objectives> points;
   std::vector<std::size_t> front;
   for (std::size_t i = 0, next = 0; i < decision.ranked.size(); ++i) {
-    points.push_back(rounded(decision.cells[static_cast<std::size_t>(decision.ranked[i])].objectives));
     if (next < decision.front.size() && decision.front[next] == decision.ranked[i]) front.push_back(i), ++next;
   }
   std::vector<int> by;
-  for (const auto place : dominators(points, front)) by.push_back(decision.ranked[place]);
+  for (const auto place : dominators(decision.steps, front)) by.push_back(decision.ranked[place]);
   return by;
 }
 

@@ -30,6 +30,7 @@ struct Decision {
   std::optional<Verdict> verdict;
   std::vector<Cell> cells;                       ///< the model in use first, then models and treatments by id
   std::vector<int> ranked;                       ///< feasible cells, best first
+  std::vector<Objectives> steps;                 ///< of `ranked`: what is not worth telling apart is equal
   std::vector<int> front;                        ///< those of them that no other dominates, best first
   std::vector<ModelFate> models;                 ///< what was turned away as a whole, by id
   std::vector<const RuleSource*> profile_rules;  ///< that forbid whatever the variant; then nothing is feasible

@@ -24,12 +24,12 @@ void add_speeds(const Toolbox& tools, const Question& q, const Cell& cell, Optio
   if (!cell.has_speed) return;
   const auto& model = *q.at(tools, cell.model).model;
   const auto& workload = q.profile.workload;
-  Load load{workload.input_tokens, workload.output_tokens, workload.concurrency};
-  const auto& speed = tools.estimator.speed();
-  const auto decode = speed.decode(model, option.variant, q.hardware, load);
-  load.requests_per_second = workload.requests_per_second.value_or(0);
-  const auto first = speed.first_token(model, option.variant, q.hardware, load);
-  const auto token = speed.time_per_token(model, option.variant, q.hardware, load);
+  const Load load{workload.input_tokens, workload.output_tokens, workload.concurrency};
+  const double arriving = workload.requests_per_second.value_or(0);
+  using Q = SpeedQuantity;
+  const SpeedEstimator::Asked questions[] = {{Q::decode, 0}, {Q::first_token, arriving}, {Q::per_token, arriving}};
+  const auto rates = tools.estimator.speed().rates(model, option.variant, q.hardware, load, questions);
+  const auto &decode = rates[0], &first = rates[1], &token = rates[2];
   if (decode) {
     option.decode_tokens_per_second = with(cell.log_decode, *decode);
     option.evidence.push_back({"measurement", "speed", "speed: " + decode->how, decode->sources});
@@ -100,8 +100,8 @@ Option describe(const Toolbox& tools, const Question& q, CellJudge& judge, const
   option.action = name(cell.action);
   option.variant = variant_of(tools, q, cell);
   option.memory = memory_words(tools, q, judge, cell);
-  auto quality = quality_words(tools, q, cell);
-  option.quality = std::move(quality.estimate);
+  const auto& quality = judge.quality();  // of memory_words()
+  option.quality = quality.estimate;
   if (option.quality)
     option.evidence.push_back({"measurement", q.task.family, quality.how, option.quality->value.sources});
   if (!quality.baseline.empty())

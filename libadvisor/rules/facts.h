@@ -79,7 +79,7 @@ class FactLayer {
   [[noreturn]] void refuse(int slot) const;
 
   FactLayerId id_;
-  int first_;               ///< slots of a layer are consecutive
+  int first_;              ///< slots of a layer are consecutive
   const TypeKind* kinds_;  ///< by slot, of all layers
   std::vector<std::optional<Value>> values_;
 };
