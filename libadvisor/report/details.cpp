@@ -26,14 +26,24 @@ std::string joined(const std::vector<std::string>& items) {
   return text;
 }
 
-void add_estimate(Block& table, const std::string& label, const std::optional<Estimate>& estimate,
-                  const std::string& unit, double factor = 1) {
+/// `value`: the estimate in words.
+void add_row(Block& table, const std::string& label, const std::optional<Estimate>& estimate,
+             const std::string& value) {
   if (!estimate) {
     table.rows.push_back({label, "unknown", "", "", ""});
     return;
   }
-  table.rows.push_back({label, words::interval(*estimate, unit, factor), std::string(name(estimate->basis)),
-                        std::to_string(estimate->n), joined(estimate->sources)});
+  table.rows.push_back(
+      {label, value, std::string(name(estimate->basis)), std::to_string(estimate->n), joined(estimate->sources)});
+}
+
+void add_estimate(Block& table, const std::string& label, const std::optional<Estimate>& estimate,
+                  const std::string& unit, double factor = 1) {
+  add_row(table, label, estimate, estimate ? words::interval(*estimate, unit, factor) : "");
+}
+
+void add_seconds(Block& table, const std::string& label, const std::optional<Estimate>& estimate) {
+  add_row(table, label, estimate, estimate ? words::seconds(*estimate) : "");
 }
 
 Block estimates(const Option& option) {
@@ -43,8 +53,8 @@ Block estimates(const Option& option) {
     add_estimate(table, "kept of the uncompressed model", option.quality->retention, "%", 100);
   }
   add_estimate(table, "decode", option.decode_tokens_per_second, "tok/s");
-  add_estimate(table, "time to first token", option.ttft_seconds, "ms", 1000);
-  add_estimate(table, "time per output token", option.tpot_seconds, "ms", 1000);
+  add_seconds(table, "time to first token", option.ttft_seconds);
+  add_seconds(table, "time per output token", option.tpot_seconds);
   add_estimate(table, "price", option.usd_per_hour, "USD/h");
   add_estimate(table, "cost", option.usd_per_million_tokens, "USD per million output tokens");
   return table;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -17,6 +18,20 @@ std::string state(const Recommendation& r) {
   return std::string(name(r.outcome)) + (r.verdict ? ", " + std::string(name(*r.verdict)) : "");
 }
 
+/// Of the database and of each thing that was used beside it: "0123456789ab+rules:cdef01234567".
+std::string short_digest(const std::string& digest) {
+  constexpr std::size_t shown = 12;
+  std::string text;
+  for (std::size_t at = 0; at < digest.size();) {
+    const auto end = std::min(digest.find('+', at + 1), digest.size());
+    const auto colon = digest.find(':', at);
+    const auto start = colon < end ? colon + 1 : at;
+    text += digest.substr(at, start - at) + digest.substr(start, std::min(shown, end - start));
+    at = end;
+  }
+  return text;
+}
+
 std::string first(const Recommendation& r) {
   if (r.options.empty()) return "no option";
   const auto& option = r.options.front();
@@ -29,6 +44,15 @@ Block question(const Recommendation& before, const Recommendation& after) {
     const auto old = get_field(before.profile, field.path), now = get_field(after.profile, field.path);
     if (old != now) table.rows.push_back({std::string(field.path), old, now});
   }
+  const std::size_t tasks = std::max(before.profile.tasks.size(), after.profile.tasks.size());
+  for (std::size_t i = 0; i < tasks; ++i) {
+    for (const Field& field : task_fields()) {
+      const auto path = "tasks." + std::to_string(i) + "." + std::string(field.path);
+      const auto of = [&](const Profile& p) { return i < p.tasks.size() ? get_field(p, path) : std::string(); };
+      const auto old = of(before.profile), now = of(after.profile);
+      if (old != now) table.rows.push_back({path, old, now});
+    }
+  }
   return table;
 }
 
@@ -36,7 +60,7 @@ struct Number {
   const char* label;
   std::function<std::optional<Estimate>(const Option&)> of;
   const char* unit;
-  double factor;
+  double factor;  ///< 0: seconds, in the unit that suits them
 };
 
 const std::vector<Number>& numbers() {
@@ -44,13 +68,14 @@ const std::vector<Number>& numbers() {
       {"kept", [](const Option& o) { return o.quality ? o.quality->retention : std::nullopt; }, "%", 100},
       {"score", [](const Option& o) { return o.quality ? std::optional(o.quality->value) : std::nullopt; }, "%", 100},
       {"decode", [](const Option& o) { return o.decode_tokens_per_second; }, "tok/s", 1},
-      {"time to first token", [](const Option& o) { return o.ttft_seconds; }, "ms", 1000},
+      {"time to first token", [](const Option& o) { return o.ttft_seconds; }, "", 0},
       {"cost", [](const Option& o) { return o.usd_per_million_tokens; }, "USD per million tokens", 1}};
   return all;
 }
 
 std::string shown(const std::optional<Estimate>& estimate, const Number& number) {
-  return estimate ? words::interval(*estimate, number.unit, number.factor) : "unknown";
+  if (!estimate) return "unknown";
+  return number.factor > 0 ? words::interval(*estimate, number.unit, number.factor) : words::seconds(*estimate);
 }
 
 void add_changes(const Option& old, const Option& now, Block& table) {
@@ -118,8 +143,8 @@ Page difference(const Recommendation& before, const Recommendation& after) {
   if (before.knowledge_digest != after.knowledge_digest)
     page.push_back({Kind::list,
                     "",
-                    {{"The knowledge differs: " + before.knowledge_digest.substr(0, 12) + " -> " +
-                      after.knowledge_digest.substr(0, 12)}}});
+                    {{"The knowledge differs: " + short_digest(before.knowledge_digest) + " -> " +
+                      short_digest(after.knowledge_digest)}}});
   else if (page.size() == 1)
     page.push_back({Kind::list, "", {{"Nothing differs."}}});
   return page;

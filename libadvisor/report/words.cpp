@@ -35,6 +35,11 @@ std::string interval(const Estimate& estimate, const std::string& unit, double f
   return text + (unit.empty() ? "" : " " + unit);
 }
 
+std::string seconds(const Estimate& estimate) {
+  if (estimate.mean >= 600) return interval(estimate, "min", 1.0 / 60);
+  return estimate.mean >= 1 ? interval(estimate, "s") : interval(estimate, "ms", 1000);
+}
+
 std::string hours(const Estimate& estimate) {
   if (estimate.mean >= 1) return interval(estimate, "h");
   if (estimate.mean * 60 >= 1) return interval(estimate, "min", 60);
@@ -73,8 +78,8 @@ std::string quality(const Option& option, bool with_score) {
 std::string speed(const Option& option) {
   if (!option.decode_tokens_per_second) return "unknown";
   std::string text = interval(*option.decode_tokens_per_second, "tok/s");
-  if (option.ttft_seconds) text += ", first token after " + interval(*option.ttft_seconds, "ms", 1000);
-  if (option.tpot_seconds) text += ", then one each " + interval(*option.tpot_seconds, "ms", 1000);
+  if (option.ttft_seconds) text += ", first token after " + seconds(*option.ttft_seconds);
+  if (option.tpot_seconds) text += ", then one each " + seconds(*option.tpot_seconds);
   return text;
 }
 

@@ -15,6 +15,8 @@ std::string number(double value);
 std::string percent(double value);
 /// "92.1 (88.0 to 96.3)"; " (88.0 to 96.3)" is left out when the value is exact.
 std::string interval(const Estimate& estimate, const std::string& unit = "", double factor = 1);
+/// "200 (167 to 233) ms"; from a second on in seconds, from ten minutes on in minutes.
+std::string seconds(const Estimate& estimate);
 /// "21 min", "3.4 h"; below a minute in seconds.
 std::string hours(const Estimate& estimate);
 

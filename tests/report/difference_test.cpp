@@ -33,5 +33,31 @@ TEST(Difference, ShowsWhatChanged) {
   EXPECT_THAT(text, Not(HasSubstr("Nothing differs")));
 }
 
+TEST(Difference, ListsTheFieldsOfTasks) {
+  auto before = sample(), after = sample();
+  set_field(before.profile, "tasks.0.task", "chat");
+  set_field(after.profile, "tasks.0.task", "closed_book_qa");
+  set_field(after.profile, "tasks.1.task", "chat");
+  const auto text = as_text(difference(before, after));
+  for (const char* part : {"tasks.0.task.type", "closed_book_qa", "tasks.1.task.type"})
+    EXPECT_THAT(text, HasSubstr(part));
+}
+
+TEST(Difference, NamesOwnRulesAndLocalRowsThatDiffer) {
+  auto before = sample(), after = sample();
+  before.knowledge_digest = "0123456789abcdef+rules:aaaaaaaaaaaaaaaa";
+  after.knowledge_digest = "0123456789abcdef+local:cccccccccccccccc+rules:bbbbbbbbbbbbbbbb";
+  EXPECT_THAT(as_markdown(difference(before, after)),
+              HasSubstr("0123456789ab+rules:aaaaaaaaaaaa -> 0123456789ab+local:cccccccccccc+rules:bbbbbbbbbbbb"));
+}
+
+TEST(Difference, LongTimesAreInSeconds) {
+  auto after = sample();
+  after.options[0].ttft_seconds->mean = 4.2;
+  const auto text = as_text(difference(sample(), after));
+  EXPECT_THAT(text, HasSubstr("4.2 ("));
+  EXPECT_THAT(text, Not(HasSubstr("4200")));
+}
+
 }  // namespace
 }  // namespace advisor
