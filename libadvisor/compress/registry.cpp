@@ -8,7 +8,8 @@ namespace advisor {
 namespace {
 
 // An explicit list: self-registering objects would be dropped by the linker from a static library.
-constexpr std::array<const TechniqueImpl*, 2> kTechniques{&rtn_technique, &gptq_technique};
+constexpr std::array<const TechniqueImpl*, 5> kTechniques{&rtn_technique, &gptq_technique, &awq_technique,
+                                                          &awq_gptq_technique, &smoothquant_technique};
 
 bool admits(std::string_view values, std::string_view value) {
   while (!values.empty()) {

@@ -7,6 +7,15 @@
 
 namespace advisor {
 
+LayerStats& BlockStats::at(Site site) {
+  const auto found = sites.find({site.kind, site.expert});
+  if (found == sites.end())
+    throw Error(ErrorCode::internal, "an input of the block has no statistics (site " +
+                                         std::to_string(static_cast<int>(site.kind)) + ", expert " +
+                                         std::to_string(site.expert) + ")");
+  return found->second;
+}
+
 void check_stats(const LayerStats& stats, std::int64_t in, Needs needs) {
   if (needs == Needs::nothing) return;
   const auto refuse = [&](const std::string& what) {

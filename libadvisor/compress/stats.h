@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
+#include "lm/block.h"
 #include "tensor/tensor.h"
 
 namespace advisor {
@@ -16,6 +19,15 @@ struct LayerStats {
   std::vector<float> mean_square;  ///< [in], mean of x^2: the diagonal of `gram`
   std::vector<float> mean_abs;     ///< [in], mean of |x|
   std::vector<float> abs_max;      ///< [in], largest |x|
+};
+
+/// Statistics of the inputs of one block. Where a block has experts, those of mlp_in belong to the router and each
+/// expert has its own at expert_in and expert_down_in.
+struct BlockStats {
+  std::map<std::pair<SiteKind, int>, LayerStats> sites;  ///< by Site::kind and Site::expert
+
+  /// Throws internal when the input was not observed.
+  LayerStats& at(Site site);
 };
 
 /// What a technique must know of the inputs of a matrix.

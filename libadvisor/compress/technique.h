@@ -1,13 +1,16 @@
 // Techniques: each is one file in techniques/ and one line in registry.cpp.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "compress/stats.h"
+#include "lm/block.h"
 #include "tensor/quantized.h"
 #include "tensor/tensor.h"
 
@@ -24,6 +27,19 @@ struct TechniqueParam {
 struct Solution {
   QuantizedTensor tensor;
   std::vector<std::string> notes;
+};
+
+/// A decoder block before its matrices are solved.
+struct BlockTask {
+  const ModelConfig& config;
+  const Architecture& architecture;
+  BlockWeights& weights;
+  BlockStats& stats;
+  /// Scheme of a stored tensor by its name; nothing when it stays dense.
+  std::function<std::optional<QuantScheme>(const std::string& tensor)> scheme_of;
+  DType scale_dtype = DType::bf16;
+  DType dense_dtype = DType::bf16;  ///< in which norms will be stored
+  int threads = 1;
 };
 
 struct TechniqueImpl {
@@ -45,6 +61,10 @@ struct TechniqueImpl {
   /// are not finite or do not fit, and when no solution was found, saying what was tried.
   Solution (*solve)(std::span<const float> weights, std::int64_t in, const LayerStats* stats, const QuantScheme& scheme,
                     const TechniqueParams& params, DType scale_dtype, int threads);
+  /// Changes the weights of a block so that its matrices lose less when they are solved, and the statistics with
+  /// them; what the block computes stays the same. Norms hold values of `dense_dtype` afterwards. Returns notes, each
+  /// with its place. Null for techniques that solve matrices only.
+  std::vector<std::string> (*transform)(const BlockTask& task, const TechniqueParams& params) = nullptr;
 };
 
 std::span<const TechniqueImpl* const> techniques();
@@ -54,6 +74,6 @@ const TechniqueImpl& find_technique(std::string_view id);  ///< throws not_found
 TechniqueParams complete_params(const TechniqueImpl& technique, const TechniqueParams& given);
 
 /// One extern per file in techniques/; registry.cpp lists them.
-extern const TechniqueImpl gptq_technique, rtn_technique;
+extern const TechniqueImpl awq_gptq_technique, awq_technique, gptq_technique, rtn_technique, smoothquant_technique;
 
 }  // namespace advisor

@@ -29,23 +29,6 @@ constexpr std::int64_t column_block = 128;
 /// Columns between two products inside a block; what lies between costs 2 * column_step flop per weight as plain loops.
 constexpr std::int64_t column_step = 16;
 
-constexpr std::array own_params{
-    TechniqueParam{"actorder", "static|group_aware|none", "static",
-                   "order of the columns: by decreasing mean square of the input, groups as they are stored (static); "
-                   "the same within groups and of groups as wholes (group_aware); as stored (none)"},
-    TechniqueParam{"scales", "static|updated", "static",
-                   "grids of groups are chosen from the weights as given, or as compensated when their group begins"},
-    TechniqueParam{"damp", "<number in [0, 1]>", "0.01",
-                   "part of the mean diagonal that is added to the diagonal of the Gram matrix"},
-};
-
-constexpr auto kParams = [] {
-  constexpr auto grid = grid_params("mse");
-  std::array<TechniqueParam, own_params.size() + grid.size()> all{};
-  std::ranges::copy(grid, std::ranges::copy(own_params, all.begin()).out);
-  return all;
-}();
-
 enum class Order { as_stored, by_square, group_aware };
 
 struct Options {
@@ -297,6 +280,6 @@ Solution solve(std::span<const float> weights, std::int64_t in, const LayerStats
 
 }  // namespace
 
-const TechniqueImpl gptq_technique{"gptq", Needs::gram, kParams, check, nullptr, nullptr, solve};
+const TechniqueImpl gptq_technique{"gptq", Needs::gram, gptq_params, check, nullptr, nullptr, solve};
 
 }  // namespace advisor

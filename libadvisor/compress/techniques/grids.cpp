@@ -1,6 +1,7 @@
 #include "compress/techniques/grids.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "core/error.h"
@@ -55,6 +56,15 @@ Grid search_clip(std::span<const float> x, std::span<const float> importance, ke
 }
 
 }  // namespace
+
+TechniqueParams shared_params(const TechniqueImpl& inner, const TechniqueImpl& technique,
+                              const TechniqueParams& given) {
+  TechniqueParams params = complete_params(technique, given);
+  std::erase_if(params, [&](const auto& entry) {
+    return std::ranges::find(inner.params, entry.first, &TechniqueParam::id) == inner.params.end();
+  });
+  return params;
+}
 
 double read_number(const TechniqueParams& params, const std::string& key, double low, double high) {
   const std::string& text = params.at(key);

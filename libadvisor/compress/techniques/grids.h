@@ -2,7 +2,6 @@
 // to grids. Shared by all techniques that write codes.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -12,20 +11,9 @@
 
 #include "compress/scheme.h"
 #include "compress/technique.h"
+#include "compress/techniques/params.h"
 
 namespace advisor {
-
-/// Parameters of every technique that chooses grids; `clip` is the default of the parameter of that name.
-constexpr std::array<TechniqueParam, 4> grid_params(std::string_view clip) {
-  return {
-      TechniqueParam{"range", "full|restricted", "full",
-                     "symmetric scale: absmax / ((2^b - 1) / 2) (compressed-tensors) or absmax / (2^(b-1) - 1)"},
-      TechniqueParam{"clip", "none|mse", clip, "search the clipping of each group that has the least squared error"},
-      TechniqueParam{"clip_floor", "<number in [0.05, 1)>", "0.80",
-                     "smallest fraction of the range that the search tries"},
-      TechniqueParam{"clip_points", "<integer in [1, 1000]>", "20", "steps of the search from 1 to clip_floor"},
-  };
-}
 
 struct GridOptions {
   ScaleRange range = ScaleRange::full;
