@@ -99,7 +99,8 @@ bool dominates(const Objectives& a, const Objectives& b) {
 std::vector<std::size_t> pareto_front(std::span<const Objectives> points) {
   std::vector<std::pair<Costs, std::size_t>> sorted(points.size());
   for (std::size_t i = 0; i < points.size(); ++i) sorted[i] = {costs_of(points[i]), i};
-  std::sort(sorted.begin(), sorted.end());  // also by index: of equal points the first is kept
+  // Also by index: of equal points the first is kept. What was ranked by quality first comes in order.
+  if (!std::is_sorted(sorted.begin(), sorted.end())) std::sort(sorted.begin(), sorted.end());
   std::vector<Costs> front;
   std::vector<std::size_t> kept;
   for (const auto& [costs, index] : sorted) {

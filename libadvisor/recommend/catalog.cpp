@@ -47,6 +47,14 @@ Storage storage_of(const TreatmentChoice& choice) {
   return {variant.scheme, variant.format, variant.sparsity, variant.pattern, choice.upper};
 }
 
+/// All that the quality depends on, beside the model.
+std::string quality_of(const TreatmentChoice& choice) {
+  std::string key = choice.origin == Origin::found ? "found" : "made";
+  for (const auto& part : choice.parts)
+    key += '|' + part.technique + '|' + part.scheme + '|' + std::to_string(part.sparsity) + '|' + part.pattern;
+  return key + (choice.upper.empty() ? "" : "|mixed") + (choice.quantized_kv ? "|kv" : "");
+}
+
 /// Weights of so few bits, activations and cache aside: what "the same compression" means.
 bool same_family(const CatalogTreatment& a, const CatalogTreatment& b) {
   return a.scheme.weight_bits == b.scheme.weight_bits && a.scheme.activation_bits == b.scheme.activation_bits &&
@@ -55,16 +63,31 @@ bool same_family(const CatalogTreatment& a, const CatalogTreatment& b) {
 
 }  // namespace
 
-const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const std::string& generation) {
-  // Several lines may speak (kernels, versions): one that runs it is enough; then by source, so no order matters.
+namespace {
+
+/// Several lines may speak (kernels, versions): one that runs it is enough; then by source, so no order matters.
+const EngineSupport* best_of(const SupportRows& rows, const Variant& variant) {
   const EngineSupport* best = nullptr;
-  for (const auto& row : knowledge.engine_support) {
-    if (row.engine != variant.engine || row.generation != generation || !speaks_for(row, variant)) continue;
-    if (best == nullptr || permissiveness(row) > permissiveness(*best) ||
-        (permissiveness(row) == permissiveness(*best) && row.source < best->source))
-      best = &row;
+  for (const auto* row : rows) {
+    if (row->engine != variant.engine || !speaks_for(*row, variant)) continue;
+    if (best == nullptr || permissiveness(*row) > permissiveness(*best) ||
+        (permissiveness(*row) == permissiveness(*best) && row->source < best->source))
+      best = row;
   }
   return best;
+}
+
+SupportRows rows_of(const Knowledge& knowledge, const std::string& generation) {
+  SupportRows rows;
+  for (const auto& row : knowledge.engine_support)
+    if (row.generation == generation) rows.push_back(&row);
+  return rows;
+}
+
+}  // namespace
+
+const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const std::string& generation) {
+  return best_of(rows_of(knowledge, generation), variant);
 }
 
 Catalog::Catalog(const Knowledge& knowledge, const Estimator& estimator)
@@ -83,6 +106,7 @@ void Catalog::add_treatments() {
   for (const auto& technique : knowledge_.techniques) techniques[technique.id] = &technique;
   std::map<std::string, int> bases;  // by id with a whole cache
   std::map<Storage, int> stored;
+  std::map<std::string, int> kept;
   for (auto& choice : all_treatments(knowledge_)) {
     CatalogTreatment entry;
     const auto& variant = choice.variant;
@@ -91,6 +115,7 @@ void Catalog::add_treatments() {
     for (const auto& part : choice.parts) entry.parts.push_back(estimator_.quality().prepare(part));
     if (const auto found = techniques.find(variant.technique); found != techniques.end())
       entry.technique = found->second;
+    entry.facts = treatment_facts(variant, entry.technique, nullptr);
     // Mixed precision is one job, two factors of quality.
     if (choice.origin == Origin::made)
       for (std::size_t i = 0; i < (choice.upper.empty() ? choice.parts.size() : 1); ++i)
@@ -101,6 +126,8 @@ void Catalog::add_treatments() {
     const auto engine = std::find(engines_.begin(), engines_.end(), variant.engine);
     entry.engine = static_cast<int>(engine - engines_.begin());
     if (engine == engines_.end()) engines_.push_back(variant.engine);
+    entry.kept_as = kept.try_emplace(quality_of(choice), kept_).first->second;
+    kept_ = static_cast<int>(kept.size());
     Variant whole = variant;
     whole.kv = "fp16";
     entry.stored_as = stored.try_emplace(storage_of(choice), static_cast<int>(treatments_.size())).first->second;
@@ -187,12 +214,12 @@ int Catalog::find(const std::string& model) const {
   return place != models_.end() && place->model->id == model ? static_cast<int>(place - models_.begin()) : -1;
 }
 
-const EngineSupport* Catalog::support(int treatment, const std::string& generation) const {
-  const auto& choice = treatments_[static_cast<std::size_t>(treatment)].choice;
-  const auto* support = find_support(knowledge_, choice.variant, generation);
+const EngineSupport* Catalog::support(const CatalogTreatment& treatment, const SupportRows& generation) const {
+  const auto& choice = treatment.choice;
+  const auto* support = best_of(generation, choice.variant);
   if (choice.upper.empty() || support == nullptr) return support;
   // Mixed precision runs where both of its schemes do.
-  const auto* upper = find_support(knowledge_, choice.parts.back(), generation);
+  const auto* upper = best_of(generation, choice.parts.back());
   return upper == nullptr || permissiveness(*upper) < permissiveness(*support) ? upper : support;
 }
 
@@ -201,9 +228,11 @@ const std::vector<FactLayer>& Catalog::facts(const std::string& generation) cons
   auto& known = facts_[generation];
   if (!known) {
     auto layers = std::make_unique<std::vector<FactLayer>>();
-    for (std::size_t i = 0; i < treatments_.size(); ++i)
-      layers->push_back(treatment_facts(treatments_[i].choice.variant, treatments_[i].technique,
-                                        support(static_cast<int>(i), generation)));
+    const auto rows = rows_of(knowledge_, generation);
+    for (const auto& treatment : treatments_) {
+      layers->push_back(treatment.facts);
+      add_support(layers->back(), support(treatment, rows));
+    }
     known = std::move(layers);
   }
   return *known;

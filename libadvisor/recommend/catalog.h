@@ -50,14 +50,18 @@ struct CatalogTreatment {
   SchemeInfo scheme;
   std::vector<PreparedTreatment> parts;
   const Technique* technique = nullptr;
-  std::vector<const TechniqueWork*> work;  ///< of each step of making it; nullptr: nothing is known of it
+  FactLayer facts{FactLayerId::treatment};  ///< what holds on all hardware
+  std::vector<const TechniqueWork*> work;   ///< of each step of making it; nullptr: nothing is known of it
   double kv_value_bytes = 2;
   double kv_bits = 16;
   double upper_bits = 0;  ///< mixed precision: bits per weight of the larger scheme
   int engine = 0;         ///< into Catalog::engines
   int base = 0;           ///< the treatment with the same weights and a whole cache
+  int kept_as = 0;        ///< number of what it does to quality, which engines, formats and tools may share
   int stored_as = 0;  ///< the first treatment with the same weights in the same format, whatever the engine and tool
 };
+
+using SupportRows = std::vector<const EngineSupport*>;
 
 class Catalog {
  public:
@@ -67,6 +71,7 @@ class Catalog {
   const std::vector<CatalogTreatment>& treatments() const { return treatments_; }  ///< in a fixed order
   const std::vector<std::string>& engines() const { return engines_; }
   int find(const std::string& model) const;  ///< index, or -1
+  int kept() const { return kept_; }         ///< how many numbers CatalogTreatment::kept_as has
   /// Treatments of all models together.
   std::size_t most_cells() const { return most_cells_; }
 
@@ -75,11 +80,11 @@ class Catalog {
 
   /// Facts of all treatments on a generation of hardware; made when first asked for.
   const std::vector<FactLayer>& facts(const std::string& generation) const;
-  /// What the engine matrix says about a treatment there; nullptr: nothing.
-  const EngineSupport* support(int treatment, const std::string& generation) const;
 
  private:
   void add_treatments();
+  /// What the engine matrix says about a treatment on one generation; nullptr: nothing.
+  const EngineSupport* support(const CatalogTreatment& treatment, const SupportRows& generation) const;
   void add_published(CatalogModel& entry) const;
 
   const Knowledge& knowledge_;
@@ -88,6 +93,7 @@ class Catalog {
   std::vector<std::string> engines_;
   std::vector<CatalogModel> models_;
   std::size_t most_cells_ = 0;
+  int kept_ = 0;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::unique_ptr<const std::vector<FactLayer>>> facts_;
 };

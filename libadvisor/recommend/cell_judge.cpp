@@ -19,9 +19,10 @@ bool comes_after(const Objectives& mine, const Objectives& best) {
   return mine.predicted == best.predicted ? mine.quality < best.quality - clearly : mine.predicted;
 }
 
-FactLayer as_given(const Question& q) {
+FactLayer as_given(const Question& q, const FactLayer& with_default) {
+  if (!q.default_limit) return with_default;
   auto profile = q.profile;
-  if (q.default_limit) profile.accuracy = {};
+  profile.accuracy = {};
   return query_facts(profile, q.hardware, q.task);
 }
 
@@ -32,10 +33,11 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
       q_(question),
       treatment_facts_(tools.catalog.facts(question.hardware.device.generation)),
       query_facts_(query_facts(question.profile, question.hardware, question.task)),
-      given_facts_(as_given(question)),
+      given_facts_(as_given(question, query_facts_)),
       sides_(tools.catalog.engines().size()),
       prefilters_(tools.catalog.treatments().size()),
-      sites_(tools.catalog.treatments().size()) {
+      sites_(std::make_shared<std::vector<Sites>>(tools.catalog.treatments().size())) {
+  qualities_.resize(static_cast<std::size_t>(tools.catalog.kept()));
   const auto tried = engines_to_try(q_.profile, q_.hardware.device);
   for (std::size_t i = 0; i < sides_.size(); ++i) {
     const auto& engine = tools.catalog.engines()[i];
@@ -57,6 +59,10 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
   open_pairs_.of(FactLayerId::candidate) = open_question_.of(FactLayerId::candidate);
   open_pairs_.of(FactLayerId::estimate) = open_question_.of(FactLayerId::estimate);
   check_profile();
+}
+
+CellJudge::CellJudge(const CellJudge& like, const Question& question) : CellJudge(like.tools_, question) {
+  sites_ = like.sites_;
 }
 
 const RuleSource* CellJudge::enter(int model) {
@@ -164,7 +170,7 @@ double CellJudge::weights_of(const CatalogTreatment& treatment, const Applied& a
 
 const SpeedEstimator::Site* CellJudge::site(const Applied& applied) {
   const auto base = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].base;
-  auto& known = sites_[static_cast<std::size_t>(base)];
+  auto& known = (*sites_)[static_cast<std::size_t>(base)];
   const std::size_t kind = entry_->mixture ? 1 : 0;
   auto& site = known.of[kind];
   if (!site)
@@ -173,21 +179,32 @@ const SpeedEstimator::Site* CellJudge::site(const Applied& applied) {
   return *site ? &**site : nullptr;
 }
 
+const CellJudge::Quality& CellJudge::quality_of(const Applied& applied, double mixed_bits) {
+  const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
+  auto& known = qualities_[static_cast<std::size_t>(treatment.kept_as)];
+  if (known.is_of(model_) && treatment.choice.upper.empty()) return known;
+  known.model = model_;
+  known.recovery = recovery_of(tools_, q_, model_, applied.treatment, mixed_bits);
+  if (!known.recovery) return known;
+  known.accuracy = judge_accuracy(q_, model_, *known.recovery);
+  known.objectives = quality_of(model_, known.accuracy);
+  return known;
+}
+
 void CellJudge::judge_quality(const Applied& applied, Cell& cell) {
-  const auto recovery = recovery_of(tools_, q_, model_, applied.treatment, cell.mixed_bits);
-  if (!recovery) {
+  const auto& quality = quality_of(applied, cell.mixed_bits);
+  if (!quality.recovery) {
     cell.missing = Missing::retention;
     return;
   }
+  const auto& accuracy = quality.accuracy;
   cell.has_recovery = true;
-  cell.recovery = *recovery;
-  const auto accuracy = judge_accuracy(q_, model_, *recovery);
+  cell.recovery = *quality.recovery;
   if (accuracy.value) cell.has_value = true, cell.value = *accuracy.value;
   if (accuracy.relative) cell.has_relative = true, cell.relative = *accuracy.relative;
   cell.chances.accuracy = accuracy.probability;
   cell.missing = accuracy.missing;
-  const auto objectives = quality_of(model_, accuracy);
-  cell.objectives.quality = objectives.quality, cell.objectives.predicted = objectives.predicted;
+  cell.objectives.quality = quality.objectives.quality, cell.objectives.predicted = quality.objectives.predicted;
 }
 
 Objectives CellJudge::quality_of(int model, const Accuracy& accuracy) const {
@@ -324,11 +341,11 @@ bool CellJudge::is_behind(const Applied& applied, const Objectives& best) {
   // The rate of the uncompressed model is a fact of the cells after it; the quality of a mix depends on memory.
   const bool whole = treatment.choice.origin == Origin::as_published && !treatment.choice.quantized_kv;
   if (whole || !treatment.choice.upper.empty() || !entry_->has_size) return false;
-  Cell cell;
-  judge_quality(applied, cell);
-  if (cell.missing != Missing::nothing) return true;
-  if (cell.chances.accuracy && !(*cell.chances.accuracy >= q_.profile.confidence)) return true;
-  return comes_after(cell.objectives, best);
+  const auto& quality = quality_of(applied, 0);
+  if (!quality.recovery || quality.accuracy.missing != Missing::nothing) return true;
+  const auto& chance = quality.accuracy.probability;
+  if (chance && !(*chance >= q_.profile.confidence)) return true;
+  return comes_after(quality.objectives, best);
 }
 
 bool CellJudge::is_behind(int model, const Objectives& best) const {

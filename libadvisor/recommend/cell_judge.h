@@ -19,6 +19,8 @@ class CellJudge {
  public:
   /// Both must outlive it. Not for several threads: each makes its own.
   CellJudge(const Toolbox& tools, const Question& question);
+  /// Of another question about the machine of `like`: how treatments run there is known from it.
+  CellJudge(const CellJudge& like, const Question& question);
 
   /// Forbids whatever the variant, by rules about the profile and about the question alone.
   const std::vector<const RuleSource*>& profile_rules() const { return profile_rules_; }
@@ -84,6 +86,15 @@ class CellJudge {
   void set_model(bool current);
   void set_candidate(const Applied& applied, Action action);
   void set_estimates(const Cell& cell, const EngineSide& side);
+  /// Of the model at hand under a treatment: all that follows from what is left of its score.
+  struct Quality {
+    std::optional<Distribution> recovery;
+    Accuracy accuracy;
+    Objectives objectives;  ///< quality and predicted
+    bool is_of(int wanted) const { return model && *model == wanted; }
+    std::optional<int> model{};
+  };
+  const Quality& quality_of(const Applied& applied, double mixed_bits);
   void judge_quality(const Applied& applied, Cell& cell);
   Objectives quality_of(int model, const Accuracy& accuracy) const;
   void judge_speed(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell);
@@ -100,11 +111,12 @@ class CellJudge {
   std::vector<const RuleSource*> profile_rules_;
   std::vector<EngineSide> sides_;
   std::vector<Prefilter> prefilters_;
-  RuleMask open_question_;              ///< what the question leaves of the rules about models
-  RuleMask open_pairs_;                 ///< of those that are asked of a model and a treatment together
-  std::optional<RuleMask> open_model_;  ///< of the model at hand
-  RuleMask open_;                       ///< of the pair
-  std::vector<Sites> sites_;
+  RuleMask open_question_;                     ///< what the question leaves of the rules about models
+  RuleMask open_pairs_;                        ///< of those that are asked of a model and a treatment together
+  std::optional<RuleMask> open_model_;         ///< of the model at hand
+  RuleMask open_;                              ///< of the pair
+  std::shared_ptr<std::vector<Sites>> sites_;  ///< by treatment
+  std::vector<Quality> qualities_;             ///< by CatalogTreatment::kept_as
   std::optional<Estimate> price_;
   std::optional<JobRates> rates_;
   Load load_;

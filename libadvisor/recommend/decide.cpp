@@ -190,8 +190,12 @@ std::optional<Leader> find_leader(const Toolbox& tools, const Question& q) {
 }
 
 Decision decide(const Toolbox& tools, const Question& q) {
-  Decision decision;
   CellJudge judge(tools, q);
+  return decide(tools, q, judge);
+}
+
+Decision decide(const Toolbox& tools, const Question& q, CellJudge& judge) {
+  Decision decision;
   decision.cells.reserve(q.profile.allow.switch_model ? tools.catalog.most_cells() : 256);
   decision.profile_rules = judge.profile_rules();
   const auto* forbidden = judge.enter(q.current);

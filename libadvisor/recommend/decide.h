@@ -14,6 +14,8 @@
 
 namespace advisor {
 
+class CellJudge;
+
 /// Why a model other than the one in use was not looked at any further.
 struct ModelFate {
   enum class Why : std::uint8_t { rule, too_weak, undecided, no_size, not_scored };
@@ -40,6 +42,8 @@ struct Decision {
 
 /// Reads nothing but its arguments and is safe to call from many threads.
 Decision decide(const Toolbox& tools, const Question& question);
+/// The same with a judge of this question that is used further.
+Decision decide(const Toolbox& tools, const Question& question, CellJudge& judge);
 
 /// The same of the model in use as it is alone: whether it may be kept, and what stands in the way.
 Decision decide_keeping(const Toolbox& tools, const Question& question);

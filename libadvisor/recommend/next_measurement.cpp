@@ -65,10 +65,10 @@ std::optional<Candidate> undecided(const Question& q, const CellJudge& judge, co
   }
 }
 
-std::vector<Candidate> candidates(const Toolbox& tools, const Question& q, const Decision& decision) {
-  const CellJudge judge(tools, q);
+std::vector<Candidate> candidates(const Toolbox& tools, const Question& q, const CellJudge& judge,
+                                  const Decision& decision) {
   const Question free = without_limit(q);
-  CellJudge again(tools, free);
+  CellJudge again(judge, free);
   const double hopeless = 1 - q.profile.confidence;
   std::vector<Candidate> all;
   std::vector<const Cell*> wide;
@@ -175,9 +175,10 @@ NextMeasurement words(const Toolbox& tools, const Question& q, const Candidate& 
 
 }  // namespace
 
-std::vector<NextMeasurement> next_measurements(const Toolbox& tools, const Question& q, const Decision& decision) {
+std::vector<NextMeasurement> next_measurements(const Toolbox& tools, const Question& q, const CellJudge& judge,
+                                               const Decision& decision) {
   if (!decision.profile_rules.empty()) return {};
-  const auto all = candidates(tools, q, decision);
+  const auto all = candidates(tools, q, judge, decision);
   if (all.empty()) return {};
   // One measurement may decide about many variants: told by the likeliest, of equals by the one that would rank first.
   using Key = std::tuple<int, std::string, std::string, std::string>;

@@ -14,7 +14,7 @@ inline constexpr std::size_t most_measurements = 5;
 /// Most telling first: by the chance, in whole percent, that the result admits an option, then by the place that the
 /// option would have. Of a recommendation only what would stand before its first option. What can be ruled out at the
 /// confidence asked for is not worth a measurement.
-std::vector<NextMeasurement> next_measurements(const Toolbox& tools, const Question& question,
+std::vector<NextMeasurement> next_measurements(const Toolbox& tools, const Question& question, const CellJudge& judge,
                                                const Decision& decision);
 
 }  // namespace advisor

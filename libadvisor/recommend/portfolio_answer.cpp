@@ -150,7 +150,7 @@ Recommendation recommend_portfolio(const Toolbox& tools, const Profile& profile,
     answer.counterfactuals = search(tools, {profile, hardware}, decisions, {deciding(tools, checkpoint_model)});
     for (const auto& task : portfolio.tasks)
       if (task.decision.outcome != Outcome::recommended)
-        for (auto& one : next_measurements(tools, task.question, task.decision))
+        for (auto& one : next_measurements(tools, task.question, CellJudge(tools, task.question), task.decision))
           answer.measure.push_back(std::move(one));
   }
   add_rejections(tools, portfolio, answer);

@@ -116,7 +116,8 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
     if (compares) q.defaults["scores"] = scores_text(q);
   }
   const auto* table = q.table ? &*q.table : nullptr;
-  q.standings = tools.standings(table, q.yardstick);
+  const auto only = profile.allow.switch_model ? std::nullopt : std::optional(q.current);
+  q.standings = tools.standings(table, q.yardstick, only);
   q.own_standing = q.current == own_model ? tools.standing(*q.model, table, q.yardstick)
                                           : q.standings->models[static_cast<std::size_t>(q.current)];
   add_default_limit(profile, q);

@@ -84,8 +84,8 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
     return answer;
   }
   const auto question = ask(tools, profile, hardware, checkpoint_model);
-  const auto decision = decide(tools, question);
   CellJudge judge(tools, question);
+  const auto decision = decide(tools, question, judge);
 
   Recommendation answer;
   answer.outcome = decision.outcome;
@@ -107,7 +107,7 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
         {"scores on " + question.task.id, "published scores of models on " + question.task.family + " tasks"});
   add_profile_findings(question, judge, answer);
   answer.counterfactuals = counterfactuals(tools, question, decision);
-  answer.measure = next_measurements(tools, question, decision);
+  answer.measure = next_measurements(tools, question, judge, decision);
   return answer;
 }
 

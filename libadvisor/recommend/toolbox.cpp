@@ -30,20 +30,29 @@ Standing Toolbox::standing(const Model& model, const ScoreTable* table, const Ya
   return standing;
 }
 
-std::shared_ptr<const Standings> Toolbox::standings(const ScoreTable* table, const Yardstick& yardstick) const {
-  const Key key{table ? table->task : "", table ? table->harness : "",
-                table ? table->mode : "", yardstick.task,
-                yardstick.family,         yardstick.chance};
-  {
-    const std::scoped_lock lock(mutex_);
-    if (const auto found = standings_.find(key); found != standings_.end()) return found->second;
-  }
-  auto made = std::make_shared<Standings>();
-  made->models.reserve(catalog.models().size());
-  for (const auto& entry : catalog.models()) made->models.push_back(standing(*entry.model, table, yardstick));
-  made->cache = pooled.cache(8, yardstick.family);
+std::shared_ptr<const Standings> Toolbox::standings(const ScoreTable* table, const Yardstick& yardstick,
+                                                    std::optional<int> only) const {
+  Key key{table ? table->task : "",
+          table ? table->harness : "",
+          table ? table->mode : "",
+          yardstick.task,
+          yardstick.family,
+          yardstick.chance,
+          std::nullopt};
   const std::scoped_lock lock(mutex_);
-  return standings_.try_emplace(key, std::move(made)).first->second;
+  if (const auto all = standings_.find(key); all != standings_.end()) return all->second;
+  std::get<std::optional<int>>(key) = only;
+  auto& known = standings_[key];
+  if (known) return known;
+  auto made = std::make_shared<Standings>();
+  const auto& models = catalog.models();
+  made->models.resize(models.size());
+  for (int i = 0; i < static_cast<int>(models.size()); ++i)
+    if (!only || i == *only)
+      made->models[static_cast<std::size_t>(i)] =
+          standing(*models[static_cast<std::size_t>(i)].model, table, yardstick);
+  made->cache = pooled.cache(8, yardstick.family);
+  return known = std::move(made);
 }
 
 }  // namespace advisor

@@ -44,12 +44,14 @@ struct Toolbox {
   const RuleSet rules;
   const Catalog catalog;
   std::map<std::string, const Task*> tasks;
-  /// Looked up when first asked for.
-  std::shared_ptr<const Standings> standings(const ScoreTable* table, const Yardstick& yardstick) const;
+  /// Looked up when first asked for. `only`: of this model of the catalog (own_model: of none); where no switch may
+  /// come, nobody asks for the others.
+  std::shared_ptr<const Standings> standings(const ScoreTable* table, const Yardstick& yardstick,
+                                             std::optional<int> only = {}) const;
   Standing standing(const Model& model, const ScoreTable* table, const Yardstick& yardstick) const;
 
  private:
-  using Key = std::tuple<std::string, std::string, std::string, std::string, std::string, double>;
+  using Key = std::tuple<std::string, std::string, std::string, std::string, std::string, double, std::optional<int>>;
   mutable std::mutex mutex_;
   mutable std::map<Key, std::shared_ptr<const Standings>> standings_;
 };

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdlib>
 #include <optional>
+#include <type_traits>
 
 #include "core/fields.h"
 #include "rules/facts.h"
@@ -10,36 +11,54 @@
 namespace advisor {
 namespace {
 
-void put(FactLayer& facts, const std::string& path, const std::string& text) {
+void put(FactLayer& facts, std::string_view path, const std::string& text) {
   if (!text.empty()) facts.set(path, Value(text));  // empty = no source says
 }
-void put(FactLayer& facts, const std::string& path, const std::optional<double>& number) {
+void put(FactLayer& facts, std::string_view path, const std::optional<double>& number) {
   if (number) facts.set(path, Value(*number));
 }
-void put(FactLayer& facts, const std::string& path, const std::optional<std::int64_t>& number) {
+void put(FactLayer& facts, std::string_view path, const std::optional<std::int64_t>& number) {
   if (number) facts.set(path, Value(static_cast<double>(*number)));
 }
-void put_set(FactLayer& facts, const std::string& path, const std::vector<std::string>& items) {
+void put_set(FactLayer& facts, std::string_view path, const std::vector<std::string>& items) {
   if (!items.empty()) facts.set(path, Value(items));
+}
+
+/// Counterfactuals ask with a hundred profiles: where each field goes is looked up once.
+struct FieldSlot {
+  int slot;
+  double factor;  ///< of its unit
+};
+const std::vector<FieldSlot>& field_slots() {
+  static const std::vector<FieldSlot> slots = [] {
+    std::vector<FieldSlot> all;
+    for (const Field& field : fields()) {
+      const Unit* unit = field.unit.empty() ? nullptr : find_unit(field.unit);
+      all.push_back({fact_slot("profile." + std::string(field.path)), unit == nullptr ? 1 : unit->factor});
+    }
+    return all;
+  }();
+  return slots;
 }
 
 void put_profile(FactLayer& facts, const Profile& profile) {
   auto& readable = const_cast<Profile&>(profile);  // the accessors of the field table give mutable references
-  for (const Field& field : fields()) {
-    const std::string path = "profile." + std::string(field.path);
-    if (const std::optional<double> number = get_number(profile, field.path); number) {
-      if (field.kind() == FieldKind::boolean) {
-        facts.set(path, Value(*number != 0));
-      } else {
-        const Unit* unit = field.unit.empty() ? nullptr : find_unit(field.unit);
-        facts.set(path, Value(*number * (unit == nullptr ? 1 : unit->factor)));
-      }
-    } else if (const auto* text = std::get_if<std::string& (*)(Profile&)>(&field.member)) {
-      put(facts, path, (*text)(readable));
-    } else if (const auto* list = std::get_if<std::vector<std::string>& (*)(Profile&)>(&field.member)) {
-      facts.set(path, Value((*list)(readable)));  // what the user left empty is known to be empty
+  const auto put_member = [&](const FieldSlot& place, const auto& value) {
+    using Member = std::remove_cvref_t<decltype(value)>;
+    if constexpr (std::is_same_v<Member, bool>) {
+      facts.set(place.slot, value);
+    } else if constexpr (std::is_arithmetic_v<Member>) {
+      facts.set(place.slot, static_cast<double>(value) * place.factor);
+    } else if constexpr (std::is_same_v<Member, std::optional<double>>) {
+      if (value) facts.set(place.slot, *value * place.factor);
+    } else if constexpr (std::is_same_v<Member, std::string>) {
+      if (!value.empty()) facts.set(place.slot, Value(value));
+    } else {
+      facts.set(place.slot, Value(value));  // what the user left empty is known to be empty
     }
-  }
+  };
+  for (std::size_t i = 0; i < fields().size(); ++i)
+    std::visit([&](const auto& member) { put_member(field_slots()[i], member(readable)); }, fields()[i].member);
 }
 
 /// 2024 of "2024-07".
@@ -204,11 +223,14 @@ FactLayer treatment_facts(const Variant& variant, const Technique* technique, co
     facts.set("technique.needs_calibration", Value(technique->needs_calibration));
     facts.set("technique.implemented", Value(technique->implemented));
   }
-  if (support != nullptr) {
-    put(facts, "engine.supports_format", support->supported);
-    put(facts, "engine.support_source", support->source);
-  }
+  add_support(facts, support);
   return facts;
+}
+
+void add_support(FactLayer& facts, const EngineSupport* support) {
+  if (support == nullptr) return;
+  put(facts, "engine.supports_format", support->supported);
+  put(facts, "engine.support_source", support->source);
 }
 
 FactSheet collect(const Profile& profile, const Hardware& hardware, const Model& model, const Variant& variant,

@@ -120,6 +120,8 @@ FactLayer query_facts(const Profile& profile, const Hardware& hardware, const Ta
 FactLayer model_facts(const Model& model);
 /// Whatever the model. nullptr: the catalogs have no such technique, or say nothing of the engine.
 FactLayer treatment_facts(const Variant& variant, const Technique* technique, const EngineSupport* support);
+/// What the matrix says, to facts of a treatment that were made without.
+void add_support(FactLayer& facts, const EngineSupport* support);
 
 /// The first three layers and variant.model; plan.* of the ordinary case, in which compression is done here and nothing
 /// is retrained.
