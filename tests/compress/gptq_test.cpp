@@ -58,8 +58,9 @@ TEST(Gptq, IsRoundToNearestWhenInputsAreUncorrelated) {
   testing::drop_correlation(stats);
   for (const QuantScheme& scheme : {QuantScheme{4, true, 32, 16}, QuantScheme{3, false, 96, 16}})
     for (TechniqueParams params : variants) {
+      params["clip"] = "none";
       const Solution solution = solve(weights, stats, scheme, params);
-      const Solution rtn = rtn_technique.solve(weights, in, &stats, scheme, {{"clip", "mse"}}, DType::bf16, 1);
+      const Solution rtn = rtn_technique.solve(weights, in, &stats, scheme, {}, DType::bf16, 1);
       EXPECT_EQ(solution.tensor.codes, rtn.tensor.codes) << scheme.id();
       EXPECT_EQ(solution.tensor.scales, rtn.tensor.scales);
       EXPECT_EQ(solution.tensor.zeros, rtn.tensor.zeros);
@@ -123,6 +124,27 @@ TEST(Gptq, EqualsTheTextbookForm) {
   }
 }
 
+TEST(Gptq, AnyGridThatSchemesHave) {
+  const std::vector<float> weights = normal_values(out * 256, 21, 0.02f);
+  const LayerStats stats = make_stats(256, 0.7, 22);
+  for (const char* id : {"W8A8-fp8-channel", "W8A8-fp8-tensor", "W8A8-fp8-block128", "W8A8-int8-channel", "W4A4-nvfp4",
+                         "W4A16-mxfp4", "W4A16-nf4"})
+    for (const char* clip : {"none", "mse", "output"}) {
+      const QuantScheme scheme = parse_quant_scheme(id);
+      const TechniqueParams params{{"clip", clip}};
+      const QuantizedTensor q = solve(weights, stats, scheme, params).tensor;
+      const QuantizedTensor rtn = rtn_technique.solve(weights, 256, &stats, scheme, params, DType::bf16, 1).tensor;
+      ASSERT_EQ(q.scales.size(), static_cast<std::size_t>(scheme.blocks(out) * scheme.groups(256)));
+      EXPECT_EQ(q.scales.size(), rtn.scales.size());
+      EXPECT_EQ(q.tensor_scale, rtn.tensor_scale);
+      EXPECT_LT(output_error(weights, q, stats.gram), 0.9 * output_error(weights, rtn, stats.gram))
+          << id << " " << clip;
+      const Solution two = solve(weights, stats, scheme, params, DType::bf16, 2);
+      EXPECT_EQ(two.tensor.codes, q.codes);
+      EXPECT_EQ(two.tensor.scales, q.scales);
+    }
+}
+
 TEST(Gptq, SameBytesForAnyNumberOfThreads) {
   const std::vector<float> weights = normal_values(600 * in, 7, 0.02f);  // three blocks of rows
   const LayerStats stats = make_stats(in, 0.6, 8);
@@ -160,7 +182,7 @@ TEST(Gptq, ColumnsWithoutInputAreRoundedToNearestAndReported) {
     ASSERT_EQ(solution.notes.size(), 1U);
     EXPECT_THAT(solution.notes[0], HasSubstr("3 of 192 input columns"));
     std::vector<float> decoded(weights.size());
-    decode(solution.tensor, decoded);
+    dequantize(solution.tensor, decoded);
     for (std::size_t r = 0; r < out; ++r) {
       const std::size_t at = r * in + 50;
       const float scale = solution.tensor.scales[r * 6 + 1];
@@ -198,6 +220,12 @@ TEST(Gptq, RefusesWhatItCannotSolve) {
               HasSubstr("needs calibration"));
   EXPECT_THAT(message([&] { solve(weights, stats, {4, true, 64 + 16, 16}); }), HasSubstr("does not divide"));
   EXPECT_THAT(message([&] { solve(weights, stats, scheme, {{"scales", "updated"}}); }), HasSubstr("group_aware"));
+  EXPECT_THAT(
+      refusal(ErrorCode::unsupported,
+              [&] {
+                gptq_technique.check(parse_quant_scheme("W4A4-nvfp4"), {{"scales", "updated"}, {"actorder", "none"}});
+              }),
+      HasSubstr("scales=static"));
   message([&] { solve(weights, stats, scheme, {{"damp", "2"}}); });
   message([&] { solve(weights, stats, scheme, {{"damp", "-0.1"}}); });
   refusal(ErrorCode::unsupported, [&] { solve(weights, stats, {1, true, 32, 16}); });

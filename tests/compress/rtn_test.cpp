@@ -4,6 +4,7 @@
 
 #include "compress/fixture.h"
 #include "compress/scheme.h"
+#include "compress/stats_fixture.h"
 #include "compress/technique.h"
 #include "gmock/gmock.h"
 
@@ -127,6 +128,80 @@ TEST(Rtn, RowsAreIndependent) {
   const QuantizedTensor part = rtn_technique.quantize(std::span(rows).subspan(32 * 96), 96, scheme, {}, DType::bf16);
   EXPECT_TRUE(std::equal(part.codes.begin(), part.codes.end(), whole.codes.begin() + 32 * 96));
   EXPECT_TRUE(std::equal(part.scales.begin(), part.scales.end(), whole.scales.begin() + 32 * 3));
+}
+
+TEST(Rtn, StatisticsLowerTheOutputError) {
+  constexpr std::int64_t in = 128;
+  const std::vector<float> rows = normal(48 * in, 13, 0.02f);
+  const LayerStats stats = testing::make_stats(in, 0.6, 14);
+  const auto solve = [&](const LayerStats* s, const char* clip, const QuantScheme& scheme) {
+    return rtn_technique.solve(rows, in, s, scheme, {{"clip", clip}}, DType::bf16, 1).tensor;
+  };
+  for (const int bits : {2, 3, 4, 8})
+    for (const bool symmetric : {true, false}) {
+      const QuantScheme scheme{bits, symmetric, 32, 16};
+      const auto error = [&](const QuantizedTensor& q) { return testing::output_error(rows, q, stats.gram); };
+      const double plain = error(solve(nullptr, "none", scheme)), weighted = error(solve(&stats, "mse", scheme));
+      EXPECT_LE(weighted, plain * 1.001) << scheme.id();
+      EXPECT_LE(error(solve(&stats, "output", scheme)), weighted * 1.02) << scheme.id();
+      if (bits <= 3) {
+        EXPECT_LT(weighted, 0.95 * plain);
+      }
+      // Uncorrelated inputs: then the weighted error is the output error, and the search cannot make it worse.
+      LayerStats diagonal = testing::make_stats(in, 0, 15);
+      testing::drop_correlation(diagonal);
+      for (const char* clip : {"mse", "output"})
+        EXPECT_LE(testing::output_error(rows, solve(&diagonal, clip, scheme), diagonal.gram),
+                  testing::output_error(rows, solve(&diagonal, "none", scheme), diagonal.gram) * (1 + 1e-5));
+    }
+}
+
+TEST(Rtn, WholeMatrixEqualsTilesForAnyNumberOfThreads) {
+  const std::vector<float> rows = normal(300 * 128, 17);
+  for (const char* id :
+       {"W4A16-g32-asym", "W8A8-int8-channel", "W8A8-fp8-channel", "W8A8-fp8-block128", "W4A16-mxfp4", "W4A16-nf4"}) {
+    const QuantScheme scheme = parse_quant_scheme(id);
+    const QuantizedTensor one = rtn_technique.solve(rows, 128, nullptr, scheme, {}, DType::bf16, 1).tensor;
+    const QuantizedTensor two = rtn_technique.solve(rows, 128, nullptr, scheme, {}, DType::bf16, 2).tensor;
+    const QuantizedTensor tiles = rtn_technique.quantize(rows, 128, scheme, {}, DType::bf16);
+    for (const QuantizedTensor* q : {&two, &tiles}) {
+      EXPECT_EQ(q->codes, one.codes) << id;
+      EXPECT_EQ(q->scales, one.scales) << id;
+      EXPECT_EQ(q->zeros, one.zeros) << id;
+    }
+    std::vector<float> decoded(rows.size());
+    dequantize(one, decoded);
+    EXPECT_LT(squared_error(rows, decoded),
+              (scheme.bits == 8 ? 2e-3 : 3e-2) * squared_error(rows, std::vector<float>(rows.size())))
+        << id;
+  }
+}
+
+TEST(Rtn, Nvfp4UsesTheWholeRangeOfItsScales) {
+  std::vector<float> rows = normal(64 * 64, 19);
+  for (std::size_t i = 0; i < 16; ++i) rows[i] = 0;  // a group of zeros still needs a scale that can be divided by
+  const QuantScheme scheme = parse_quant_scheme("W4A4-nvfp4");
+  const QuantizedTensor q = rtn_technique.solve(rows, 64, nullptr, scheme, {}, DType::bf16, 1).tensor;
+  EXPECT_EQ(std::ranges::max(q.scales), 448);
+  EXPECT_GT(std::ranges::min(q.scales), 0);
+  std::vector<float> decoded(rows.size());
+  dequantize(q, decoded);
+  EXPECT_LT(squared_error(rows, decoded), 0.015 * squared_error(rows, std::vector<float>(rows.size())));
+  EXPECT_THAT(refusal(ErrorCode::unsupported, [&] { rtn_technique.quantize(rows, 64, scheme, {}, DType::bf16); }),
+              HasSubstr("tiles"));
+}
+
+TEST(Rtn, Mxfp4ScalesArePowersOfTwo) {
+  // Microscaling: largest value 5 -> exponent floor(log2 5) - 2 = 0; 7.9 -> the same, and saturates at 6.
+  std::vector<float> rows(64, 0.5f);
+  rows[3] = 5;
+  rows[32 + 9] = -7.9f;
+  const QuantizedTensor q = rtn_technique.quantize(rows, 64, parse_quant_scheme("W4A16-mxfp4"), {}, DType::bf16);
+  EXPECT_EQ(q.scales, (std::vector<float>{1, 1}));
+  std::vector<float> decoded(64);
+  dequantize(q, decoded);
+  EXPECT_EQ(decoded[3], 4) << "half to even";
+  EXPECT_EQ(decoded[32 + 9], -6);
 }
 
 TEST(Rtn, RefusesWhatItCannotQuantize) {

@@ -64,7 +64,7 @@ inline void drop_correlation(LayerStats& stats) {
 /// tr(E G E^T) in double, E = weights - what the codes stand for.
 inline double output_error(std::span<const float> weights, const QuantizedTensor& q, const Tensor& gram) {
   std::vector<float> decoded(weights.size());
-  decode(q, decoded);
+  dequantize(q, decoded);
   const auto in = static_cast<std::size_t>(q.cols);
   double sum = 0;
   for (std::size_t row = 0; row < weights.size(); row += in)

@@ -55,6 +55,9 @@ void check(const QuantScheme& scheme, const TechniqueParams& params) {
   if (options.updated_scales && options.order == Order::by_square && scheme.group != 0)
     throw Error(ErrorCode::invalid_argument,
                 "scales=updated needs the columns of a group one after the other; use actorder=group_aware or none");
+  if (options.updated_scales && (scheme.block_rows != 1 || scheme.scale == ScaleType::e4m3))
+    throw Error(ErrorCode::unsupported, "scales=updated needs scales of single rows; " + scheme.id() +
+                                            " shares them between rows; use scales=static");
 }
 
 std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
@@ -88,9 +91,10 @@ struct Problem {
   const Options& options;
   DType scale_dtype;
   std::vector<std::int64_t> order;  ///< position -> column
-  std::vector<float> importance;    ///< [in], of the column: weights of the errors in the search for grids
-  Tensor factor;                    ///< R [in, in] in the order of positions
-  std::vector<std::string> notes;
+  Tensor factor{};                  ///< R [in, in] in the order of positions
+  std::vector<float> importance{};  ///< [in], of the column: R_jj^2, what its rounding error costs after compensation
+  Grids grids{};                    ///< of the whole matrix, from the weights as given
+  std::vector<std::string> notes{};
 };
 
 /// R of the damped Gram matrix in the order of the problem. Damping is raised tenfold until the factor exists.
@@ -129,6 +133,11 @@ void factor(Problem& problem, const LayerStats& stats, int threads) {
                       "); the calibration statistics are damaged");
     damp = std::min(1.0, std::max(damp, 0.001) * 10);
   }
+  problem.importance.resize(to_size(in));
+  for (std::int64_t j = 0; j < in; ++j) {
+    const float pivot = problem.factor.row(j)[to_size(j)];
+    problem.importance[to_size(problem.order[to_size(j)])] = pivot * pivot;
+  }
   if (damp != problem.options.damp)
     problem.notes.push_back("damping was raised from " + format_number(problem.options.damp) + " to " +
                             format_number(damp) +
@@ -145,15 +154,20 @@ class RowBlock {
     for (std::int64_t j = 0; j < p_.in; ++j)
       for (std::int64_t r = 0; r < n_; ++r)
         weights_.row(j)[to_size(r)] = rows[to_size(r * p_.in + p_.order[to_size(j)])];
-    scales_ = Tensor({p_.in / p_.group, n_});
-    zeros_ = Tensor({p_.in / p_.group, n_});
+    const std::int64_t groups = p_.in / p_.group;
+    scales_ = Tensor({groups, n_});
+    zeros_ = Tensor({groups, n_});
+    for (std::int64_t r = 0; r < n_; ++r)
+      for (std::int64_t g = 0; g < groups; ++g) {
+        const std::size_t at = slot(r, g);
+        scales_.row(g)[to_size(r)] = p_.grids.scales[at] * p_.grids.tensor_scale;
+        zeros_.row(g)[to_size(r)] = static_cast<float>(p_.grids.zeros[at]);
+      }
   }
 
   /// Writes codes, scales and zero points of its rows into `q`.
   void solve(QuantizedTensor& q) {
     const bool updated = p_.options.updated_scales && p_.group != p_.in;
-    if (!updated)
-      set_grids(choose_grids(rows_, to_size(p_.group), p_.scheme, p_.options.grid, p_.importance, p_.scale_dtype));
     // A group whose grid is chosen on the way must be known as a whole when it begins.
     const std::int64_t block = !updated                   ? column_block
                                : p_.group <= column_block ? column_block / p_.group * p_.group
@@ -165,28 +179,19 @@ class RowBlock {
                       feedback_.data(), n_);
       solve_columns(begin, end, updated, q);
     }
-    for (std::int64_t r = 0; r < n_; ++r)
-      for (std::int64_t g = 0; g < scales_.rows(); ++g) {
-        const std::size_t at = to_size((first_ + r) * scales_.rows() + g);
-        q.scales[at] = scales_.row(g)[to_size(r)];
-        if (!p_.scheme.symmetric) q.zeros[at] = static_cast<std::int8_t>(zeros_.row(g)[to_size(r)]);
-      }
   }
 
  private:
-  void set_grids(const Grids& grids) {
-    const std::int64_t groups = scales_.rows();
-    for (std::int64_t r = 0; r < n_; ++r)
-      for (std::int64_t g = 0; g < groups; ++g) {
-        scales_.row(g)[to_size(r)] = grids.scales[to_size(r * groups + g)];
-        zeros_.row(g)[to_size(r)] = static_cast<float>(grids.zeros[to_size(r * groups + g)]);
-      }
+  /// Place of a scale in the whole matrix.
+  std::size_t slot(std::int64_t row, std::int64_t group) const {
+    const std::int64_t rows = p_.scheme.block_rows, block = rows == 0 ? 0 : (first_ + row) / rows;
+    return to_size(block * (p_.in / p_.group) + group);
   }
 
   void solve_columns(std::int64_t begin, std::int64_t end, bool updated, QuantizedTensor& q) {
     const auto next_group = [&](std::int64_t at) { return updated ? (at / p_.group + 1) * p_.group : end; };
     for (std::int64_t at = begin; at < end;) {
-      if (updated && at % p_.group == 0) choose_updated(begin, at);
+      if (updated && at % p_.group == 0) choose_updated(begin, at, q);
       const std::int64_t stop = std::min({at + column_step, next_group(at), end});
       for (std::int64_t j = at; j < stop; ++j) {
         round_column(j, feedback_.row(j - begin).data(), q);
@@ -205,25 +210,35 @@ class RowBlock {
   }
 
   void round_column(std::int64_t j, const float* feedback, QuantizedTensor& q) {
-    constexpr float rounder = 0x1.8p23F;  // adding it rounds half to even: what is added to is at most 2^8
     const std::int64_t column = p_.order[to_size(j)], g = column / p_.group;
     const float step = 1 / p_.factor.row(j)[to_size(j)];
-    const auto low = static_cast<float>(p_.scheme.qmin()), high = static_cast<float>(p_.scheme.qmax());
     const float *scale = scales_.row(g).data(), *zero = zeros_.row(g).data(), *weight = weights_.row(j).data();
     float* error = errors_.row(j).data();
+    std::array<float, row_block> levels;  // first what is to be rounded, then what it is rounded to, in units of scale
     std::array<std::int8_t, row_block> codes;
-    for (std::int64_t r = 0; r < n_; ++r) {
-      const float target = (weight[r] + feedback[r] * step) / scale[r];
-      const float code = std::min(std::max(target, low - zero[r]), high - zero[r]) + rounder - rounder;
-      error[r] = weight[r] - code * scale[r];
-      codes[to_size(r)] = static_cast<std::int8_t>(static_cast<int>(code + zero[r]));
+    for (std::int64_t r = 0; r < n_; ++r) levels[to_size(r)] = (weight[r] + feedback[r] * step) / scale[r];
+    if (p_.scheme.code) {
+      const auto used = std::span(levels).first(to_size(n_));
+      kernels::quantize(*p_.scheme.code, used, 1, codes);
+      kernels::dequantize(*p_.scheme.code, std::span(codes).first(to_size(n_)), 1, used);
+    } else {
+      constexpr float rounder = 0x1.8p23F;  // adding it rounds half to even: what is added to is at most 2^8
+      const auto low = static_cast<float>(p_.scheme.qmin()), high = static_cast<float>(p_.scheme.qmax());
+      for (std::int64_t r = 0; r < n_; ++r) {
+        float& level = levels[to_size(r)];
+        level = std::min(std::max(level, low - zero[r]), high - zero[r]) + rounder - rounder;
+        codes[to_size(r)] = static_cast<std::int8_t>(static_cast<int>(level + zero[r]));
+      }
     }
-    for (std::int64_t r = 0; r < n_; ++r) q.codes[to_size((first_ + r) * p_.in + column)] = codes[to_size(r)];
+    for (std::int64_t r = 0; r < n_; ++r) {
+      error[r] = weight[r] - levels[to_size(r)] * scale[r];
+      q.codes[to_size((first_ + r) * p_.in + column)] = codes[to_size(r)];
+    }
   }
 
   /// Grids of the group that begins at position `at`, from its weights as the finished columns compensate them:
   /// minimising ||E R||^2 over the free columns gives D R_gg = F_g for the group, R_gg its corner of R.
-  void choose_updated(std::int64_t begin, std::int64_t at) {
+  void choose_updated(std::int64_t begin, std::int64_t at, QuantizedTensor& q) {
     Tensor moved({p_.group, n_});
     std::copy_n(feedback_.row(at - begin).data(), moved.size(), moved.data());
     linalg::solve_upper_transposed(p_.group, n_, p_.factor.row(at).data() + at, p_.in, moved.data(), n_);
@@ -235,11 +250,15 @@ class RowBlock {
       for (std::int64_t r = 0; r < n_; ++r)
         values[to_size(r * p_.group + k)] = weights_.row(at + k)[to_size(r)] + moved.row(k)[to_size(r)];
     }
-    const Grids grids = choose_grids(values, to_size(p_.group), p_.scheme, p_.options.grid, importance, p_.scale_dtype);
+    GridOptions options = p_.options.grid;
+    options.output = false;  // errors in a group that is compensated count by the pivots
+    const Grids grids = GridChooser(p_.scheme, options, p_.scale_dtype, importance).choose(values, p_.group);
     const std::int64_t g = p_.order[to_size(at)] / p_.group;
     for (std::int64_t r = 0; r < n_; ++r) {
-      scales_.row(g)[to_size(r)] = grids.scales[to_size(r)];
-      zeros_.row(g)[to_size(r)] = static_cast<float>(grids.zeros[to_size(r)]);
+      const std::size_t from = to_size(r), to = slot(r, g);
+      scales_.row(g)[from] = q.scales[to] = grids.scales[from];
+      zeros_.row(g)[from] = static_cast<float>(grids.zeros[from]);
+      if (!q.zeros.empty()) q.zeros[to] = static_cast<std::int8_t>(grids.zeros[from]);
     }
   }
 
@@ -259,18 +278,16 @@ Solution solve(std::span<const float> weights, std::int64_t in, const LayerStats
     throw Error(ErrorCode::invalid_argument, "gptq needs calibration: the Gram matrix of the inputs was not given");
   check_stats(*stats, in, Needs::gram);
   check_finite(weights, in);
-  Problem problem{in, group_size(in, scheme), scheme, options, scale_dtype, {}, stats->mean_square, {}, {}};
+  Problem problem{in, group_size(in, scheme), scheme, options, scale_dtype, {}};
   problem.order = column_order(stats->mean_square, problem.group, options.order);
   factor(problem, *stats, threads);
 
-  Solution solution{{}, std::move(problem.notes)};
+  GridChooser chooser(scheme, options.grid, scale_dtype, problem.importance, &stats->gram);
+  problem.grids = chooser.choose_all(weights, in, threads);
+  Solution solution{encode({}, in, scheme, problem.grids), std::move(problem.notes)};
   QuantizedTensor& q = solution.tensor;
   q.rows = static_cast<std::int64_t>(weights.size()) / in;
-  q.cols = in;
-  q.scheme = scheme;
   q.codes.resize(weights.size());
-  q.scales.resize(to_size(q.rows * (in / problem.group)));
-  if (!scheme.symmetric) q.zeros.resize(q.scales.size());
   parallel_for((q.rows + row_block - 1) / row_block, threads, [&](std::int64_t b) {
     const std::int64_t begin = b * row_block, end = std::min(begin + row_block, q.rows);
     RowBlock(problem, weights.subspan(to_size(begin * in), to_size((end - begin) * in)), begin).solve(q);

@@ -49,7 +49,7 @@ double gram_trace(std::span<const float> errors, const Tensor& gram, int threads
 double relative_output_error(std::span<const float> weights, const QuantizedTensor& quantized, const Tensor& gram,
                              int threads) {
   std::vector<float> errors(weights.size());
-  decode(quantized, errors);
+  dequantize(quantized, errors);
   for (std::size_t i = 0; i < errors.size(); ++i) errors[i] = weights[i] - errors[i];
   const double output = gram_trace(weights, gram, threads);
   return output == 0 ? 0 : gram_trace(errors, gram, threads) / output;

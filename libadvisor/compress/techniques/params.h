@@ -17,15 +17,18 @@ constexpr std::array<TechniqueParam, A + B> concatenate(const std::array<Techniq
   return all;
 }
 
-/// Parameters of every technique that chooses grids; `clip` is the default of the parameter of that name.
-constexpr std::array<TechniqueParam, 4> grid_params(std::string_view clip) {
+/// Parameters of every technique that chooses grids, with its defaults.
+constexpr std::array<TechniqueParam, 4> grid_params(std::string_view clip, std::string_view floor = "0.80",
+                                                    std::string_view points = "20") {
   return {
       TechniqueParam{"range", "full|restricted", "full",
                      "symmetric scale: absmax / ((2^b - 1) / 2) (compressed-tensors) or absmax / (2^(b-1) - 1)"},
-      TechniqueParam{"clip", "none|mse", clip, "search the clipping of each group that has the least squared error"},
-      TechniqueParam{"clip_floor", "<number in [0.05, 1)>", "0.80",
+      TechniqueParam{"clip", "none|mse|output", clip,
+                     "search the clipping of each group with the least squared error of weights (mse; counted by the "
+                     "mean square of the inputs where it is known) or of what the group adds to the output (output)"},
+      TechniqueParam{"clip_floor", "<number in [0.05, 1)>", floor,
                      "smallest fraction of the range that the search tries"},
-      TechniqueParam{"clip_points", "<integer in [1, 1000]>", "20", "steps of the search from 1 to clip_floor"},
+      TechniqueParam{"clip_points", "<integer in [1, 1000]>", points, "steps of the search from 1 to clip_floor"},
   };
 }
 

@@ -23,28 +23,30 @@ void check(const QuantScheme& scheme, const TechniqueParams& params) {
 QuantizedTensor quantize(std::span<const float> rows, std::int64_t in, const QuantScheme& scheme,
                          const TechniqueParams& params, DType scale_dtype) {
   check(scheme, params);
-  const auto group = static_cast<std::size_t>(group_size(in, scheme));
+  if (scheme.block_rows == 0 || scheme.scale == ScaleType::e4m3)
+    throw Error(ErrorCode::unsupported, scheme.id() + " has a scale for the whole matrix: it cannot be cut into tiles");
+  group_size(in, scheme);
   check_finite(rows, in);
-  return encode(rows, in, scheme, choose_grids(rows, group, scheme, read_options(params), {}, scale_dtype));
+  const GridOptions options = read_options(params);
+  return encode(rows, in, scheme, GridChooser(scheme, options, scale_dtype).choose(rows, in));
 }
 
 Solution solve(std::span<const float> rows, std::int64_t in, const LayerStats* stats, const QuantScheme& scheme,
                const TechniqueParams& params, DType scale_dtype, int threads) {
   check(scheme, params);
   const GridOptions options = read_options(params);
-  const auto group = static_cast<std::size_t>(group_size(in, scheme));
+  group_size(in, scheme);
   std::span<const float> importance;
+  const Tensor* gram = nullptr;
   if (stats != nullptr) {
-    check_stats(*stats, in, Needs::importance);
+    const bool with_gram = options.output && stats->gram.size() != 0;
+    check_stats(*stats, in, with_gram ? Needs::gram : Needs::importance);
     importance = stats->mean_square;
+    if (with_gram) gram = &stats->gram;
   }
   check_finite(rows, in);
-  return {by_row_blocks(rows, in, threads,
-                        [&](std::span<const float> part) {
-                          return encode(part, in, scheme,
-                                        choose_grids(part, group, scheme, options, importance, scale_dtype));
-                        }),
-          {}};
+  GridChooser chooser(scheme, options, scale_dtype, importance, gram);
+  return {round_to_nearest(rows, in, scheme, chooser, threads), {}};
 }
 
 /// Sum over groups of g times the square of the largest rounding error: the mean square of uniform rounding is
@@ -55,11 +57,13 @@ double bound(std::span<const float> rows, std::int64_t in, const QuantScheme& sc
   const auto group = static_cast<std::size_t>(group_size(in, scheme));
   GridOptions options = read_options(params);
   options.shrinks = {1.0};
-  const Grids grids = choose_grids(rows, group, scheme, options, {}, scale_dtype);
+  const Grids grids = GridChooser(scheme, options, scale_dtype).choose(rows, in);
+  const std::size_t groups = static_cast<std::size_t>(in) / group;
   double sum = 0;
-  for (std::size_t g = 0; g < grids.scales.size(); ++g) {
-    const kernels::Range range = kernels::min_max(rows.subspan(g * group, group));
-    const double worst = error_bound(range, {grids.scales[g], grids.zeros[g]}, scheme);
+  for (std::size_t at = 0; at < rows.size() / group; ++at) {
+    const std::size_t slot = at / groups / static_cast<std::size_t>(scheme.block_rows) * groups + at % groups;
+    const kernels::Range range = kernels::min_max(rows.subspan(at * group, group));
+    const double worst = error_bound(range, {grids.scales[slot], grids.zeros[slot]}, scheme);
     sum += static_cast<double>(group) * worst * worst;
   }
   return sum;
