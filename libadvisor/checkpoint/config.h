@@ -21,6 +21,9 @@ struct RopeScaling {
   bool operator==(const RopeScaling&) const = default;
 };
 
+/// By what Llama 3.1 divides a frequency (radians per position): high ones are kept, low ones stretched.
+double llama3_stretch(const RopeScaling& scaling, double original_context, double frequency);
+
 struct ModelConfig {
   std::string architecture;  ///< HF class, "LlamaForCausalLM"
   std::string name;

@@ -106,6 +106,7 @@ void read_windows(const Json& root, const Family& family, const std::string& whe
                                  : 0;
   const std::int64_t every = json::find_integer(root, "sliding_window_pattern", where).value_or(family.every_full);
   if (every < 0) bad(where, "\"sliding_window_pattern\" is negative");
+  if (config.layers > 1 << 16) bad(where, "\"num_hidden_layers\" is beyond any model");
   for (std::int64_t i = 0; i < config.layers; ++i) {
     const bool slides = !listed.empty() ? listed[static_cast<std::size_t>(i)]
                         : every > 0     ? (i + 1) % every != 0

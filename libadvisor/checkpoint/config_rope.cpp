@@ -1,9 +1,19 @@
 // Rotary embedding in config.json: "rope_theta" and "rope_scaling", or since transformers 5 "rope_parameters".
+#include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "checkpoint/config_parts.h"
 
-namespace advisor::config {
+namespace advisor {
+
+double llama3_stretch(const RopeScaling& scaling, double original_context, double frequency) {
+  const double turns = original_context * frequency / (2 * std::numbers::pi);
+  const double kept = std::clamp((turns - scaling.low_freq) / (scaling.high_freq - scaling.low_freq), 0.0, 1.0);
+  return 1 / ((1 - kept) / scaling.factor + kept);
+}
+
+namespace config {
 namespace {
 
 using json::Json;
@@ -126,4 +136,5 @@ void read_rope(const Json& root, const Family& family, const std::string& where,
   read_partial(root, parameters, family, where, config);
 }
 
-}  // namespace advisor::config
+}  // namespace config
+}  // namespace advisor

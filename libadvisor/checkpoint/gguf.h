@@ -68,11 +68,19 @@ std::vector<std::byte> write_header(const Metadata& metadata, std::span<const Te
 
 inline constexpr std::int64_t alignment = 32;  ///< GGUF's default, and what is written
 
-// --- Llama family ------------------------------------------------------------------------------------------------
+// --- Families of models ------------------------------------------------------------------------------------------
 
-/// "model.layers.3.mlp.up_proj.weight" <-> "blk.3.ffn_up.weight"; nullopt for a name outside the family.
-std::optional<std::string> to_gguf_name(std::string_view hugging_face);
-std::optional<std::string> to_hugging_face_name(std::string_view gguf);
+struct Family {
+  std::string_view architecture;  ///< Hugging Face class
+  std::string_view gguf;          ///< general.architecture
+  bool interleaved = false;       ///< llama.cpp rotates pairs of neighbours: see RowOrder
+  float norm_offset = 0;          ///< added to weights of norms in the file: Hugging Face's norm is (offset + weight)
+  std::string_view expert_prefix{};  ///< "mlp.experts.": the tensors of experts are stacked in the file
+};
+/// nullptr for a class that has no row.
+const Family* find_family(std::string_view architecture);
+/// The one that a file with this general.architecture stands for, with or without experts.
+const Family* find_family_in_file(std::string_view gguf, bool experts);
 
 /// llama.cpp rotates pairs of neighbours (RoPE "norm") for the llama architecture where Hugging Face rotates halves, so
 /// rows of q and k are stored interleaved within each head: row j of the first half at 2j, of the second at 2j + 1.
@@ -80,8 +88,31 @@ struct RowOrder {
   std::int64_t head_dim = 0;  ///< 0: rows are stored as they are
   std::int64_t in_file(std::int64_t row) const;
 };
-/// The order of a tensor's rows (Hugging Face name) in a model of this geometry.
-RowOrder row_order(std::string_view hugging_face, const ModelConfig& config);
+
+/// Where and how a tensor of the model lies in the file.
+struct Place {
+  std::string tensor;                ///< "blk.3.ffn_up.weight"
+  std::int64_t part = 0, parts = 1;  ///< of a stack [parts, rows, columns]: experts
+  RowOrder order;
+  float offset = 0;  ///< stored value = value + offset
+};
+/// "model.layers.3.mlp.up_proj.weight" -> its place; nullopt for a name outside the family of config.architecture.
+std::optional<Place> place_of(std::string_view hugging_face, const ModelConfig& config);
+/// Tensors that one of the file holds, in the order of parts; none when it is not part of the family.
+std::vector<std::string> hugging_face_names(std::string_view tensor, const ModelConfig& config);
+
+/// Tensors of the file that say how frequencies are scaled, [rotary_dim / 2] each, in place of metadata.
+struct RotaryFactors {
+  std::string name;  ///< "rope_freqs.weight"
+  std::vector<float> values;
+};
+std::vector<RotaryFactors> rotary_factors(const ModelConfig& config);
+bool is_rotary_factors(std::string_view tensor);
+/// Takes over what a file says. Factors that hold at any length become "longrope" without a longer range.
+void set_rotary_factors(const RotaryFactors& factors, ModelConfig& config);
+/// Why llama.cpp could not rotate as this configuration says, or nullopt.
+std::optional<std::string> rotary_refuses(const ModelConfig& config);
+void add_rotary_metadata(const ModelConfig& config, const std::string& prefix, Metadata& out);
 
 /// Metadata of a model, complete for llama.cpp. `type` is the name that the file is known by ("Q4_0").
 Metadata to_metadata(const ModelConfig& config, const TokenizerData& tokenizer, std::string_view type);

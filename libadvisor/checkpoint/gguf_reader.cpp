@@ -1,5 +1,6 @@
 // GGUF as a Checkpoint: Hugging Face names, shapes and row order, whatever the file's.
 #include <algorithm>
+#include <cmath>
 
 #include "checkpoint/files.h"
 #include "checkpoint/gguf.h"
@@ -28,7 +29,7 @@ class GgufCheckpoint final : public Checkpoint {
         header_(parse_header([this](std::int64_t offset, std::span<std::byte> out) { file_.read(offset, out); },
                              file_.size(), path.string())),
         config_(to_config(header_, path.string())) {
-    for (const TensorEntry& entry : header_.tensors) add(entry);
+    for (std::size_t i = 0; i < header_.tensors.size(); ++i) add(i);
     config_.tie_embeddings = find("lm_head.weight") == nullptr;
     const TensorInfo* embedding = find("model.embed_tokens.weight");
     if (embedding == nullptr) fail(ErrorCode::parse_error, "there is no token_embd.weight");
@@ -47,14 +48,16 @@ class GgufCheckpoint final : public Checkpoint {
     const auto at =
         std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.name == tensor.name; });
     if (at == tensors_.end()) fail(ErrorCode::not_found, "there is no tensor '" + tensor.name + "'");
-    const TensorEntry& entry = header_.tensors[static_cast<std::size_t>(at - tensors_.begin())];
+    const Source& source = sources_[static_cast<std::size_t>(at - tensors_.begin())];
+    const TensorEntry& entry = source.part;
     const std::int64_t rows = entry.shape[0], cols = columns(entry);
     if (begin < 0 || end < begin || end > rows || static_cast<std::int64_t>(out.size()) != (end - begin) * cols) {
       throw Error(ErrorCode::invalid_argument, "rows " + std::to_string(begin) + " to " + std::to_string(end) +
                                                    " of '" + tensor.name + "': it has " + std::to_string(rows));
     }
-    const RowOrder order = row_order(tensor.name, config_);
+    const RowOrder order = source.place.order;
     const std::int64_t bytes = kernels::row_bytes(entry.type, cols);
+    const std::span<float> all = out;
     while (begin < end) {
       // Without an order any run of rows will do, with one all rows of a head are neighbours in the file.
       const std::int64_t run = order.head_dim == 0
@@ -65,6 +68,7 @@ class GgufCheckpoint final : public Checkpoint {
       out = out.subspan(static_cast<std::size_t>((stop - begin) * cols));
       begin = stop;
     }
+    for (float& value : all) value -= source.place.offset;
   }
 
  private:
@@ -76,20 +80,50 @@ class GgufCheckpoint final : public Checkpoint {
     return entry.shape.size() == 1 ? 1 : element_count(std::span(entry.shape).subspan(1));
   }
 
-  void add(const TensorEntry& entry) {
-    const auto name = to_hugging_face_name(entry.name);
-    if (!name) {
-      fail(ErrorCode::unsupported, "tensor '" + entry.name + "' is not part of a Llama model that this build can run");
-    }
+  void add(std::size_t index) {
+    const TensorEntry& entry = header_.tensors[index];
     if (entry.shape.size() == 1 && kernels::layout_of(entry.type).elements != 1) {
       fail(ErrorCode::unsupported, "tensor '" + entry.name + "' is a vector in blocks");
     }
-    const RowOrder order = row_order(*name, config_);
-    if (order.head_dim != 0 && entry.shape[0] % order.head_dim != 0) {
-      fail(ErrorCode::parse_error, "tensor '" + entry.name + "' has " + std::to_string(entry.shape[0]) +
-                                       " rows, no multiple of the head dimension " + std::to_string(order.head_dim));
+    if (is_rotary_factors(entry.name)) return add_rotary_factors(entry);
+    const std::vector<std::string> names = hugging_face_names(entry.name, config_);
+    if (names.empty()) {
+      fail(ErrorCode::unsupported, "tensor '" + entry.name + "' is not part of a model of class " +
+                                       config_.architecture + " that this build can run");
     }
-    tensors_.push_back({*name, entry.shape, stored_name(entry.type), entry.bytes});
+    TensorEntry part = entry;
+    const Place first = *place_of(names.front(), config_);
+    if (first.parts > 1) {
+      if (entry.shape.size() != 3 || entry.shape[0] != first.parts) {
+        fail(ErrorCode::parse_error, "tensor '" + entry.name + "' is not a stack of " + std::to_string(first.parts) +
+                                         " matrices, one for each expert");
+      }
+      part.shape.erase(part.shape.begin());
+      part.bytes /= first.parts;
+    }
+    if (first.order.head_dim != 0 && part.shape[0] % first.order.head_dim != 0) {
+      fail(ErrorCode::parse_error, "tensor '" + entry.name + "' has " + std::to_string(part.shape[0]) +
+                                       " rows, no multiple of the head dimension " +
+                                       std::to_string(first.order.head_dim));
+    }
+    for (const std::string& name : names) {
+      sources_.push_back({part, *place_of(name, config_)});
+      tensors_.push_back({name, part.shape, stored_name(entry.type), part.bytes});
+      part.offset += part.bytes;
+    }
+  }
+
+  void add_rotary_factors(const TensorEntry& entry) {
+    const std::int64_t count = element_count(entry.shape), half = config_.head_dim / 2;
+    if (entry.type != kernels::BlockType::f32 || count < 1 || count > half) {
+      fail(ErrorCode::parse_error, "tensor '" + entry.name + "' does not hold one float32 factor per frequency");
+    }
+    RotaryFactors factors{entry.name, std::vector<float>(static_cast<std::size_t>(count))};
+    file_.read(entry.offset, std::as_writable_bytes(std::span(factors.values)));
+    if (!std::all_of(factors.values.begin(), factors.values.end(), [](float f) { return std::isfinite(f) && f > 0; })) {
+      fail(ErrorCode::parse_error, "tensor '" + entry.name + "' holds factors that are not positive");
+    }
+    set_rotary_factors(factors, config_);
   }
 
   /// The type that most bytes have, among the types that are no quantization.
@@ -130,7 +164,12 @@ class GgufCheckpoint final : public Checkpoint {
   files::InputFile file_;
   Header header_;
   ModelConfig config_;
-  std::vector<TensorInfo> tensors_;  ///< parallel to header_.tensors
+  struct Source {
+    TensorEntry part;  ///< of the file's tensor: one of a stack, or all of it
+    Place place;
+  };
+  std::vector<TensorInfo> tensors_;
+  std::vector<Source> sources_;  ///< parallel to tensors_
 };
 
 }  // namespace

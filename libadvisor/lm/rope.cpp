@@ -19,16 +19,6 @@ std::int64_t original_context(const ModelConfig& config) {
   return config.rope_scaling.original_context != 0 ? config.rope_scaling.original_context : config.max_context;
 }
 
-/// Llama 3.1: frequencies that turn less than low_freq times within the original context are stretched, those that
-/// turn more than high_freq times are kept, in between the two are mixed.
-void stretch_llama3(const RopeScaling& s, double context, std::vector<double>& frequencies) {
-  for (double& f : frequencies) {
-    double turns = context * f / turn;
-    double kept = std::clamp((turns - s.low_freq) / (s.high_freq - s.low_freq), 0.0, 1.0);
-    f = (1 - kept) * f / s.factor + kept * f;
-  }
-}
-
 /// YaRN (Peng et al. 2023, section 3.2), with the ramp over dimensions rounded to whole ones as its reference code has
 /// it.
 void stretch_yarn(const RopeScaling& s, double theta, double context, std::vector<double>& frequencies) {
@@ -51,7 +41,9 @@ void stretch(const ModelConfig& config, std::int64_t length, Rope& rope) {
       f /= s.factor;
     }
   } else if (s.type == "llama3") {
-    stretch_llama3(s, context, rope.inverse_frequency);
+    for (double& f : rope.inverse_frequency) {
+      f /= llama3_stretch(s, context, f);
+    }
   } else if (s.type == "yarn") {
     stretch_yarn(s, config.rope_theta, context, rope.inverse_frequency);
     rope.magnitude = s.magnitude.value_or(s.factor > 1 ? 0.1 * std::log(s.factor) + 1 : 1.0);  // YaRN, eq. 22

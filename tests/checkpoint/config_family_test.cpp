@@ -144,6 +144,13 @@ TEST(ModelFamily, WrongValuesAreRefusedByName) {
   refused("Gemma3", R"("sliding_window_pattern": -2)", {"sliding_window_pattern"});
   refused("Gemma3", R"("layer_types": ["full_attention", "full_attention", "chunked_attention", "full_attention"])",
           {"chunked_attention"}, ErrorCode::unsupported);
+  expect_error(
+      [] {
+        std::string huge = text("Mistral", "");
+        huge.replace(huge.find("\"num_hidden_layers\": 4"), 22, "\"num_hidden_layers\": 2000000000");
+        parse_model_config(huge, "m/config.json");
+      },
+      ErrorCode::parse_error, {"num_hidden_layers"});
   refused("Mistral", R"("sliding_window": 0)", {"sliding_window"});
   refused("Mixtral", R"("num_experts_per_tok": 9)", {"experts"});
   refused("Mixtral", R"("num_local_experts": 0)", {"num_local_experts"});

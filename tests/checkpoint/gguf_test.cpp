@@ -215,21 +215,23 @@ TEST(GgufNames, MapBothWays) {
   OutputPlan p = plan("F16", {.layers = 12, .tied = false});
   std::set<std::string> seen;
   for (const PlannedTensor& planned : p.tensors) {
-    const auto name = gguf::to_gguf_name(planned.source.name);
-    ASSERT_TRUE(name) << planned.source.name;
-    EXPECT_TRUE(seen.insert(*name).second);
-    EXPECT_EQ(gguf::to_hugging_face_name(*name), planned.source.name);
+    const auto place = gguf::place_of(planned.source.name, p.config);
+    ASSERT_TRUE(place) << planned.source.name;
+    EXPECT_TRUE(seen.insert(place->tensor).second);
+    EXPECT_EQ(gguf::hugging_face_names(place->tensor, p.config), std::vector{planned.source.name});
   }
-  EXPECT_EQ(gguf::to_gguf_name("model.layers.11.mlp.down_proj.weight"), "blk.11.ffn_down.weight");
-  EXPECT_EQ(gguf::to_gguf_name("model.layers.0.self_attn.q_proj.bias"), "blk.0.attn_q.bias");
+  EXPECT_EQ(gguf::place_of("model.layers.11.mlp.down_proj.weight", p.config)->tensor, "blk.11.ffn_down.weight");
+  EXPECT_EQ(gguf::place_of("model.layers.0.self_attn.q_proj.bias", p.config)->tensor, "blk.0.attn_q.bias");
   for (const char* name :
        {"", ".", "weight", "model.embed_tokens", "model.layers.0.mlp.up_proj.scale",
         "model.layers.x.mlp.up_proj.weight", "model.layers.01.mlp.up_proj.weight", "model.layers.-1.mlp.up_proj.weight",
         "model.layers.1.mlp.side_proj.weight", "model.layers..mlp.up_proj.weight",
         "model.layers.99999999999.mlp.up_proj.weight", "model.layers.1.weight"}) {
-    EXPECT_EQ(gguf::to_gguf_name(name), std::nullopt) << name;
+    EXPECT_FALSE(gguf::place_of(name, p.config)) << name;
   }
-  EXPECT_EQ(gguf::to_hugging_face_name("rope_freqs.weight"), std::nullopt);
+  EXPECT_TRUE(gguf::hugging_face_names("rope_freqs.weight", p.config).empty());
+  EXPECT_TRUE(gguf::hugging_face_names("blk.0.ffn_gate_inp.weight", p.config).empty());
+  EXPECT_TRUE(gguf::hugging_face_names("blk.0.ffn_up_exps.weight", p.config).empty());
 }
 
 TEST(GgufRowOrder, PermutesWithinEachHead) {
@@ -245,8 +247,8 @@ TEST(GgufRowOrder, PermutesWithinEachHead) {
     }
   }
   EXPECT_EQ(gguf::RowOrder{}.in_file(5), 5);
-  EXPECT_EQ(gguf::row_order("model.layers.0.self_attn.k_proj.weight", config()).head_dim, 16);
-  EXPECT_EQ(gguf::row_order("model.layers.0.self_attn.v_proj.weight", config()).head_dim, 0);
+  EXPECT_EQ(gguf::place_of("model.layers.0.self_attn.k_proj.weight", config())->order.head_dim, 16);
+  EXPECT_EQ(gguf::place_of("model.layers.0.self_attn.v_proj.weight", config())->order.head_dim, 0);
 }
 
 // --- reader ------------------------------------------------------------------------------------------------------
@@ -260,7 +262,8 @@ class ChangedModel {
     Metadata metadata = gguf::to_metadata(p.config, p.tokenizer, "F16");
     std::vector<TensorEntry> tensors;
     for (const PlannedTensor& planned : p.tensors) {
-      tensors.push_back({*gguf::to_gguf_name(planned.source.name), planned.source.shape, BlockType::f16, 0, 0});
+      tensors.push_back(
+          {gguf::place_of(planned.source.name, p.config)->tensor, planned.source.shape, BlockType::f16, 0, 0});
     }
     change(metadata, tensors);
     std::int64_t end = 0;
@@ -314,14 +317,30 @@ TEST(GgufReader, TakesDefaultsOfLlamaCpp) {
 }
 
 TEST(GgufReader, RefusesModelsThatItCannotRun) {
-  expect_refused(ErrorCode::unsupported, "architecture 'qwen2'",
-                 [](Metadata& m, auto&) { set(m, "general.architecture", string("qwen2")); });
-  expect_refused(ErrorCode::unsupported, "experts",
+  expect_refused(ErrorCode::unsupported, "architecture 'mamba'",
+                 [](Metadata& m, auto&) { set(m, "general.architecture", string("mamba")); });
+  expect_refused(ErrorCode::parse_error, "llama.expert_used_count",
                  [](Metadata& m, auto&) { set(m, "llama.expert_count", integer(8)); });
-  expect_refused(ErrorCode::unsupported, "RoPE scaling 'yarn'",
-                 [](Metadata& m, auto&) { set(m, "llama.rope.scaling.type", string("yarn")); });
-  expect_refused(ErrorCode::unsupported, "'rope_freqs.weight'", [](auto&, auto& t) {
-    t.push_back({"rope_freqs.weight", {8}, BlockType::f32, 0, 0});
+  const auto experts = [](std::int64_t count, std::int64_t used) {
+    return [=](Metadata& m, auto& t) {
+      set(m, "llama.expert_count", integer(count));
+      set(m, "llama.expert_used_count", integer(used));
+      t.push_back({"blk.0.ffn_up_exps.weight", {3, 96, 64}, BlockType::f16, 0, 0});
+    };
+  };
+  expect_refused(ErrorCode::parse_error, "experts make no sense", experts(2, 3));
+  expect_refused(ErrorCode::parse_error, "experts make no sense", experts(1 << 20, 3));
+  expect_refused(ErrorCode::parse_error, "not a stack of 4", experts(4, 2));
+  expect_refused(ErrorCode::unsupported, "RoPE scaling 'dynamic'",
+                 [](Metadata& m, auto&) { set(m, "llama.rope.scaling.type", string("dynamic")); });
+  const auto factors = [](BlockType type, std::int64_t count) {
+    return [=](auto&, auto& t) { t.push_back({"rope_freqs.weight", {count}, type, 0, 0}); };
+  };
+  expect_refused(ErrorCode::parse_error, "not positive", factors(BlockType::f32, 8));  // the data are zeros
+  expect_refused(ErrorCode::parse_error, "one float32 factor", factors(BlockType::f32, 9));
+  expect_refused(ErrorCode::parse_error, "one float32 factor", factors(BlockType::f16, 8));
+  expect_refused(ErrorCode::unsupported, "'blk.0.attn_q_a.weight'", [](auto&, auto& t) {
+    t.push_back({"blk.0.attn_q_a.weight", {8, 64}, BlockType::f16, 0, 0});
   });
   expect_refused(ErrorCode::unsupported, "vector in blocks", [](auto&, auto& t) { t[1].type = BlockType::q8_0; });
   expect_key_refused(ErrorCode::unsupported, "llama.rope.dimension_count", integer(8));

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <map>
 #include <system_error>
 
 #include "checkpoint/files.h"
@@ -55,6 +56,30 @@ std::string known_types() {
   return list;
 }
 
+/// A stack of experts is one tensor of the file: all its parts must be there and alike.
+std::optional<std::string> refuses_stacks(const OutputPlan& plan) {
+  struct Stack {
+    std::int64_t found = 0, parts = 0;
+    std::vector<std::int64_t> shape;
+  };
+  std::map<std::string, Stack> stacks;
+  for (const PlannedTensor& planned : plan.tensors) {
+    if (is_dropped(planned.source.name)) continue;
+    const gguf::Place place = *gguf::place_of(planned.source.name, plan.config);
+    Stack& stack = stacks[place.tensor];
+    if (stack.found++ == 0) stack.shape = planned.source.shape;
+    stack.parts = place.parts;
+    if (stack.shape != planned.source.shape) return "tensor '" + planned.source.name + "' is not shaped as its fellows";
+  }
+  for (const auto& [name, stack] : stacks) {
+    if (stack.found != stack.parts) {
+      return "'" + name + "' would have " + std::to_string(stack.found) + " of " + std::to_string(stack.parts) +
+             " experts";
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> refuses(const OutputPlan& plan) {
   const auto type = kernels::block_type_named(plan.type);
   if (!type || !kernels::layout_of(*type).encodes) {
@@ -64,15 +89,16 @@ std::optional<std::string> refuses(const OutputPlan& plan) {
   for (const PlannedTensor& planned : plan.tensors) {
     const TensorInfo& tensor = planned.source;
     if (is_dropped(tensor.name)) continue;
-    if (!gguf::to_gguf_name(tensor.name)) return "GGUF has no name for tensor '" + tensor.name + "'";
+    const auto place = gguf::place_of(tensor.name, plan.config);
+    if (!place) return "GGUF has no name for tensor '" + tensor.name + "'";
     if (tensor.shape.empty() || tensor.shape.size() > 2) return "tensor '" + tensor.name + "' is no vector or matrix";
     if (element_count(tensor.shape) > max_elements) return "tensor '" + tensor.name + "' is too large for any file";
-    const std::int64_t head_dim = gguf::row_order(tensor.name, plan.config).head_dim;
+    const std::int64_t head_dim = place->order.head_dim;
     if (head_dim != 0 && tensor.shape[0] % head_dim != 0) {
       return "tensor '" + tensor.name + "' has rows that are no multiple of the head dimension";
     }
   }
-  return std::nullopt;
+  return refuses_stacks(plan);
 }
 
 /// The chat template that the folder carries; engines need it for instruction-tuned models.
@@ -90,33 +116,60 @@ std::optional<std::string> chat_template(const std::filesystem::path& folder) {
 
 struct Layout {
   std::vector<std::byte> header;
-  std::vector<gguf::TensorEntry> entries;  ///< parallel to the plan; offsets in the file; no name: not written
+  std::vector<gguf::Place> places;         ///< parallel to the plan; no tensor name: not written
+  std::vector<gguf::TensorEntry> entries;  ///< parallel to the plan; offset and size are those of the part
+  std::vector<std::pair<gguf::TensorEntry, std::vector<std::byte>>> extra;  ///< rotary factors, with their data
   std::int64_t size = 0;
 };
 
-Layout lay_out(const OutputPlan& plan) {
-  Layout layout;
+std::int64_t padded(std::int64_t size) { return (size + gguf::alignment - 1) / gguf::alignment * gguf::alignment; }
+
+/// Gives every tensor its place behind the others; offsets count from the data section.
+std::vector<gguf::TensorEntry> place_tensors(const OutputPlan& plan, Layout& layout) {
   std::vector<gguf::TensorEntry> written;
+  std::map<std::string, std::int64_t> begin;  // of each tensor of the file
   std::int64_t end = 0;
   for (const PlannedTensor& planned : plan.tensors) {
     gguf::TensorEntry& entry = layout.entries.emplace_back();
+    gguf::Place& place = layout.places.emplace_back();
     if (is_dropped(planned.source.name)) continue;
-    entry.name = *gguf::to_gguf_name(planned.source.name);
-    entry.shape = planned.source.shape;
-    entry.type = type_of(plan, planned.source);
+    place = *gguf::place_of(planned.source.name, plan.config);
+    entry = {place.tensor, planned.source.shape, type_of(plan, planned.source), 0, 0};
     entry.bytes = entry.shape[0] * kernels::row_bytes(entry.type, columns(planned.source));
-    entry.offset = end;
-    end += (entry.bytes + gguf::alignment - 1) / gguf::alignment * gguf::alignment;
-    written.push_back(entry);
+    if (const auto [at, first] = begin.emplace(place.tensor, end); first) {
+      gguf::TensorEntry& whole = written.emplace_back(entry);
+      if (place.parts > 1) whole.shape.insert(whole.shape.begin(), place.parts);
+      whole.bytes *= place.parts;
+      whole.offset = end;
+      end += padded(whole.bytes);
+    }
+    entry.offset = begin[place.tensor] + place.part * entry.bytes;
   }
+  for (const gguf::RotaryFactors& factors : gguf::rotary_factors(plan.config)) {
+    const auto data = std::as_bytes(std::span(factors.values));
+    const auto count = static_cast<std::int64_t>(factors.values.size());
+    gguf::TensorEntry& entry = written.emplace_back(
+        gguf::TensorEntry{factors.name, {count}, BlockType::f32, end, static_cast<std::int64_t>(data.size())});
+    layout.extra.emplace_back(entry, std::vector(data.begin(), data.end()));
+    end += padded(entry.bytes);
+  }
+  layout.size = end;
+  return written;
+}
+
+Layout lay_out(const OutputPlan& plan) {
+  Layout layout;
+  const std::vector<gguf::TensorEntry> written = place_tensors(plan, layout);
   const std::string_view type = kernels::layout_of(*kernels::block_type_named(plan.type)).name;
   gguf::Metadata metadata = gguf::to_metadata(plan.config, plan.tokenizer, type);
   if (auto text = chat_template(plan.source)) {
     metadata.emplace_back("tokenizer.chat_template", gguf::Value{gguf::ValueType::string, std::move(*text)});
   }
   layout.header = gguf::write_header(metadata, written);
-  layout.size = static_cast<std::int64_t>(layout.header.size()) + end;
-  for (auto& entry : layout.entries) entry.offset += static_cast<std::int64_t>(layout.header.size());
+  const auto header = static_cast<std::int64_t>(layout.header.size());
+  layout.size += header;
+  for (auto& entry : layout.entries) entry.offset += header;
+  for (auto& [entry, data] : layout.extra) entry.offset += header;
   return layout;
 }
 
@@ -139,6 +192,7 @@ class GgufWriter final : public FormatWriter {
         file_(folder / file_name(plan), layout_.size),
         rows_written_(plan.tensors.size()) {
     file_.write(0, layout_.header);
+    for (const auto& [entry, data] : layout_.extra) file_.write(entry.offset, data);
   }
 
   void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows) override {
@@ -150,6 +204,13 @@ class GgufWriter final : public FormatWriter {
     if (begin < 0 || count * cols != static_cast<std::int64_t>(rows.size()) || begin + count > source.shape[0]) {
       throw Error(ErrorCode::internal, "rows outside of tensor '" + source.name + "'");
     }
+    const gguf::Place& place = layout_.places[tensor];
+    std::vector<float> shifted;
+    if (place.offset != 0) {
+      shifted.assign(rows.begin(), rows.end());
+      for (float& value : shifted) value += place.offset;
+      rows = shifted;
+    }
     const auto bytes = static_cast<std::size_t>(kernels::row_bytes(entry.type, cols));
     std::vector<std::byte> encoded(static_cast<std::size_t>(count) * bytes);
     for (std::int64_t r = 0; r < count; ++r) {
@@ -159,7 +220,7 @@ class GgufWriter final : public FormatWriter {
         refuse_row(source, entry.type, begin + r);
       }
     }
-    store(entry, gguf::row_order(source.name, plan_.config), begin, count, encoded);
+    store(entry, place.order, begin, count, encoded);
     rows_written_[tensor] += count;
   }
 
