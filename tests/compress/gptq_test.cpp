@@ -1,4 +1,7 @@
+#include "compress/techniques/gptq.h"
+
 #include <algorithm>
+#include <numeric>
 
 #include "compress/fixture.h"
 #include "compress/stats_fixture.h"
@@ -209,6 +212,25 @@ TEST(Gptq, DampingIsRaisedAndReported) {
   EXPECT_THAT(solution.notes[0], HasSubstr("damping was raised from 0 to"));
   EXPECT_LT(output_error(weights, solution.tensor, stats.gram),
             output_error(weights, rtn_technique.quantize(weights, in, {4, true, 32, 16}, {}, DType::bf16), stats.gram));
+}
+
+TEST(Gptq, PivotsAreWhatCompensationLeaves) {
+  LayerStats stats = make_stats(96, 0.8, 23);
+  const QuantScheme scheme{4, true, 32, 16};
+  const std::vector<float> pivots = gptq_pivots(stats, scheme, {}, 1);
+  double left = 0, before = 0;
+  for (std::size_t i = 0; i < 96; ++i) {
+    // A column cannot cost more than without compensation, and nothing is below the damping.
+    const double mean = std::accumulate(stats.mean_square.begin(), stats.mean_square.end(), 0.0) / 96;
+    EXPECT_LE(double{pivots[i]}, (double{stats.mean_square[i]} + 0.01 * mean) * 1.0001);
+    EXPECT_GE(double{pivots[i]}, 0.0099 * mean);
+    left += double{pivots[i]};
+    before += double{stats.mean_square[i]};
+  }
+  EXPECT_LT(left, 0.7 * before);
+  testing::drop_correlation(stats);
+  const std::vector<float> plain = gptq_pivots(stats, scheme, {{"damp", "0"}}, 1);
+  for (std::size_t i = 0; i < 96; ++i) EXPECT_NEAR(plain[i], stats.mean_square[i], 1e-5f * stats.mean_square[i]);
 }
 
 TEST(Gptq, RefusesWhatItCannotSolve) {

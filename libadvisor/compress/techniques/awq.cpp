@@ -4,11 +4,15 @@
 // a grid. One vector of scales serves all layers that read the input.
 //
 // The loss of a candidate is the output error of those layers with the rounding of the scheme, from the Gram matrix:
-// sum tr(E G E^T), E = W - round(W s) / s. It costs o i^2 flop a candidate, whatever the number of tokens.
+// sum tr(E G E^T), E = W - round(W s) / s. It costs o i^2 flop a candidate, whatever the number of tokens. Where GPTQ
+// follows, most of that error will be compensated, and scales that are best for rounding are not best for what is left:
+// there the loss is sum R_jj^2 E_j^2 (gptq.h), which needs one factorization and then only the rounding.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "compress/techniques/fold.h"
+#include "compress/techniques/gptq.h"
 #include "compress/techniques/grids.h"
 #include "compress/techniques/output_error.h"
 #include "compress/techniques/params.h"
@@ -29,6 +33,7 @@ constexpr std::array search_params{
 
 struct Options {
   GridOptions grid;
+  std::optional<TechniqueParams> gptq{};  ///< its parameters, where it follows
   bool activation = true, duo = true;
   int points = 20;
   std::int64_t rows = 1024;
@@ -36,7 +41,10 @@ struct Options {
 
 Options read_options(const TechniqueParams& params) {
   Options options;
-  options.grid.range = read_grid_options(params).range;  // the search rounds without clipping
+  options.grid = read_grid_options(params);
+  // The search rounds without clipping: it would multiply the cost, and what it gains is nearly the same for all
+  // scales.
+  options.grid.shrinks = {1.0};
   options.activation = params.at("scaling") != "duo";
   options.duo = params.at("scaling") != "activation";
   options.points = read_integer(params, "search_points", 1, 100);
@@ -51,20 +59,24 @@ struct Sample {
   std::vector<float> weights;  ///< [rows, in]
   QuantScheme scheme;
   const LayerStats* stats;
-  double importance;  ///< of a unit of its mean error
+  double importance;            ///< of a unit of its mean error
+  std::vector<float> pivots{};  ///< [in], where GPTQ follows
 };
 
 std::vector<Sample> take_samples(const BlockTask& task, const FoldPlace& place, const Options& options) {
   std::vector<Sample> samples;
   const std::int64_t in = place.inputs();
-  for (const Reader& reader : place.readers)
+  for (const Reader& reader : place.readers) {
+    std::vector<float> pivots;
     for (const Part& part : reader.linear->parts) {
       const auto scheme = task.scheme_of(part.name);
       if (!scheme || reader.stats->tokens == 0) continue;
+      if (options.gptq && pivots.empty()) pivots = gptq_pivots(*reader.stats, *scheme, *options.gptq, task.threads);
       const std::int64_t rows = std::min(part.rows, options.rows);
       Sample& sample = samples.emplace_back();
       sample.scheme = *scheme;
       sample.stats = reader.stats;
+      sample.pivots = pivots;
       // Mean over the tokens of this input, weighted by how many there were: experts see fewer.
       sample.importance =
           static_cast<double>(reader.stats->tokens) * static_cast<double>(part.rows) / static_cast<double>(rows);
@@ -74,6 +86,7 @@ std::vector<Sample> take_samples(const BlockTask& task, const FoldPlace& place, 
         sample.weights.insert(sample.weights.end(), row.begin(), row.end());
       }
     }
+  }
   return samples;
 }
 
@@ -96,6 +109,13 @@ std::vector<double> relative_weights(std::span<const Sample> samples, std::int64
   return mean;
 }
 
+double weighted_sum(std::span<const float> errors, std::span<const float> weights) {
+  double sum = 0;
+  for (std::size_t i = 0; i < errors.size(); ++i)
+    sum += double{weights[i % weights.size()]} * double{errors[i]} * double{errors[i]};
+  return sum;
+}
+
 /// Output error of all samples when their columns are scaled before rounding.
 double loss(std::span<const Sample> samples, std::span<const float> scales, const Options& options, DType scale_dtype,
             int threads) {
@@ -107,7 +127,8 @@ double loss(std::span<const Sample> samples, std::span<const float> scales, cons
     GridChooser chooser(sample.scheme, options.grid, scale_dtype);
     dequantize(round_to_nearest(scaled, in, sample.scheme, chooser, threads), errors);
     for (std::size_t i = 0; i < scaled.size(); ++i) errors[i] = (scaled[i] - errors[i]) / scales[i % scales.size()];
-    sum += sample.importance * gram_trace(errors, sample.stats->gram, threads);
+    sum += sample.importance * (sample.pivots.empty() ? gram_trace(errors, sample.stats->gram, threads)
+                                                      : weighted_sum(errors, sample.pivots));
   }
   return sum;
 }
@@ -155,7 +176,8 @@ std::vector<float> search(const BlockTask& task, const FoldPlace& place, const O
 
 std::vector<std::string> transform(const BlockTask& task, const TechniqueParams& given,
                                    const TechniqueImpl& technique) {
-  const Options options = read_options(complete_params(technique, given));
+  Options options = read_options(complete_params(technique, given));
+  if (&technique == &awq_gptq_technique) options.gptq = shared_params(gptq_technique, technique, given);
   std::vector<std::string> notes;
   // Scales of an input follow from weights that earlier places may have changed: up rows are divided for down after
   // their own columns were scaled for the norm.

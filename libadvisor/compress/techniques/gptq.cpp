@@ -9,6 +9,8 @@
 //
 // Rows are independent given R. They are worked on in fixed blocks, transposed, so that every step of a column is a
 // loop over contiguous rows.
+#include "compress/techniques/gptq.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -296,6 +298,17 @@ Solution solve(std::span<const float> weights, std::int64_t in, const LayerStats
 }
 
 }  // namespace
+
+std::vector<float> gptq_pivots(const LayerStats& stats, const QuantScheme& scheme, const TechniqueParams& params,
+                               int threads) {
+  check_stats(stats, stats.gram.rows(), Needs::gram);
+  const Options options = read_options(params);
+  const std::int64_t in = stats.gram.rows();
+  Problem problem{in, group_size(in, scheme), scheme, options, DType::f32, {}};
+  problem.order = column_order(stats.mean_square, problem.group, options.order);
+  factor(problem, stats, threads);
+  return std::move(problem.importance);
+}
 
 const TechniqueImpl gptq_technique{"gptq", Needs::gram, gptq_params, check, nullptr, nullptr, solve};
 
