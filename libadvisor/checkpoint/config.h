@@ -46,6 +46,8 @@ struct ModelConfig {
   std::string unsupported;  ///< what the configuration asks for and a forward pass would get wrong
   std::optional<std::int64_t> bos, eos, pad;
 
+  bool operator==(const ModelConfig&) const = default;
+
   std::int64_t window(std::int64_t layer) const {
     return windows.empty() ? 0 : windows[static_cast<std::size_t>(layer)];
   }

@@ -17,8 +17,12 @@
 
 namespace advisor {
 
-/// config.json (Llama family field names). Throws parse_error naming file and field.
+/// config.json, in the spelling of transformers 4 or 5. Throws parse_error naming file and field, unsupported for a
+/// type of layer that is not known.
 ModelConfig parse_model_config(std::string_view text, const std::string& where);
+/// config.json for a model that came without one: parse_model_config gives the same configuration again (but the name,
+/// and the dtype, which is that of the written weights).
+std::string write_model_config(const ModelConfig& config);
 
 /// tokenizer.json and, when not empty, tokenizer_config.json; `config` supplies ids that neither names.
 TokenizerData parse_tokenizer(std::string_view tokenizer_json, std::string_view tokenizer_config_json,

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "checkpoint/files.h"
+#include "checkpoint/folder.h"
 #include "checkpoint/json.h"
 #include "core/error.h"
 
@@ -21,28 +22,6 @@ std::string torch_name(DType dtype) {
   return dtype == DType::bf16 ? "bfloat16" : dtype == DType::f16 ? "float16" : "float32";
 }
 
-OrderedJson config_from_values(const ModelConfig& c) {
-  OrderedJson root;
-  root["architectures"] = OrderedJson::array({c.architecture});
-  root["model_type"] = "llama";
-  root["vocab_size"] = c.vocab;
-  root["hidden_size"] = c.hidden;
-  root["intermediate_size"] = c.intermediate;
-  root["num_hidden_layers"] = c.layers;
-  root["num_attention_heads"] = c.heads;
-  root["num_key_value_heads"] = c.kv_heads;
-  root["head_dim"] = c.head_dim;
-  root["max_position_embeddings"] = c.max_context;
-  root["rms_norm_eps"] = c.rms_norm_eps;
-  root["rope_theta"] = c.rope_theta;
-  root["hidden_act"] = c.activation;
-  root["tie_word_embeddings"] = c.tie_embeddings;
-  if (c.bos) root["bos_token_id"] = *c.bos;
-  if (c.eos) root["eos_token_id"] = *c.eos;
-  if (c.pad) root["pad_token_id"] = *c.pad;
-  return root;
-}
-
 std::string config_text(const OutputPlan& plan, const std::string& quantization_config) {
   const fs::path path = plan.source / "config.json";
   OrderedJson root;
@@ -52,7 +31,7 @@ std::string config_text(const OutputPlan& plan, const std::string& quantization_
     root = OrderedJson::parse(text);    // for the order of keys
     root.erase("quantization_config");  // of a source that was itself quantized
   } else {
-    root = config_from_values(plan.config);
+    root = OrderedJson::parse(write_model_config(plan.config));
   }
   root["torch_dtype"] = torch_name(dense_type(plan));
   if (!quantization_config.empty()) root["quantization_config"] = OrderedJson::parse(quantization_config);

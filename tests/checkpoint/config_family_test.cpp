@@ -1,6 +1,7 @@
 // What families of models say in config.json, in the spelling of transformers 4 and of 5.
 #include <cmath>
 
+#include "checkpoint/checkpoint.h"
 #include "checkpoint/config.h"
 #include "checkpoint/folder.h"
 #include "folder_fixture.h"
@@ -120,6 +121,21 @@ TEST(ModelFamily, WhatAForwardPassWouldGetWrongIsSaid) {
   said("Qwen3Moe", R"("mlp_only_layers": [1])", "some of the layers");
   said("Qwen3Moe", R"("decoder_sparse_step": 2)", "some of the layers");
   said("Qwen2", R"("rope_scaling": {"type": "yarn", "factor": 2, "truncate": false})", "truncation");
+}
+
+TEST(ModelFamily, WrittenConfigurationsReadBack) {
+  for (const char* name :
+       {"llama2", "llama3", "llama-linear-bias", "mistral", "mixtral", "qwen2", "qwen2-yarn", "qwen3", "qwen3-moe",
+        "qwen3-moe-unnormalized", "gemma2", "gemma3", "phi3", "phi3-longrope"}) {
+    const auto source = open_checkpoint(std::string(ADVISOR_SOURCE_DIR) + "/tests/lm/parity/" + name);
+    ModelConfig want = source->config();
+    ModelConfig got = parse_model_config(write_model_config(want), name);
+    EXPECT_NEAR(got.attention_scale, want.attention_scale, 1e-12) << name;
+    got.name = want.name;
+    got.torch_dtype = want.torch_dtype;
+    got.attention_scale = want.attention_scale;
+    EXPECT_EQ(got, want) << name;
+  }
 }
 
 TEST(ModelFamily, WrongValuesAreRefusedByName) {
