@@ -62,6 +62,7 @@ void print(const CompressPlan& plan, std::FILE* out) {
                  output.type.c_str(), bytes(output.bytes).c_str(), output.folder.c_str(),
                  engines.empty() ? "" : ("; read by " + engines).c_str());
   }
+  if (!plan.calibration.empty()) std::fprintf(out, "  calibration  %s\n", plan.calibration.c_str());
   std::fprintf(out, "  disk         %s needed, %s free\n", bytes(plan.output_bytes).c_str(),
                bytes(plan.disk_free).c_str());
   std::fprintf(out, "  memory       at most %s\n", bytes(plan.peak_memory).c_str());
@@ -94,6 +95,16 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "parameter of the technique, e.g. clip=mse (repeatable)")(
       "recipe", po::value<std::string>()->value_name("R.yaml"),
       "technique, scheme, formats and parameters from a file")(
+      "calibration", po::value<std::vector<std::string>>()->value_name("TEXT")->composing(),
+      "a .txt, a .jsonl with \"text\", or a folder of them: what techniques learn from; with rtn and gguf, the\n"
+      "importance of inputs (repeatable)")("samples", po::value<std::int64_t>()->default_value(128)->value_name("N"),
+                                           "calibration sequences")(
+      "sequence-length", po::value<std::int64_t>()->default_value(0)->value_name("N"),
+      "tokens of each; 0 = the model's context, at most 2048")(
+      "seed", po::value<std::uint64_t>()->default_value(0)->value_name("N"),
+      "0 = the first sequences of the text, else a choice of them")(
+      "memory", po::value<std::string>()->value_name("SIZE"),
+      "stay within this, e.g. 8GiB; activations beyond it go to a file (default: most of what is free)")(
       "threads", po::value<std::int64_t>()->default_value(0)->value_name("N"),
       "0 = all cores; the bytes do not depend on it")("overwrite", "replace OUT if it exists")(
       "dry-run", "print what would be done, write nothing");
@@ -106,6 +117,12 @@ int run(const std::vector<std::string>& args, const Command& self) {
   request.model = values["model"].as<std::string>();
   request.out = values["out"].as<std::string>();
   request.recipe = recipe_of(values);
+  for (const std::string& text : list_of(values, "calibration")) request.calibration.texts.emplace_back(text);
+  request.calibration.samples = non_negative(values, "samples");
+  request.calibration.sequence_length = non_negative(values, "sequence-length");
+  request.calibration.seed = values["seed"].as<std::uint64_t>();
+  if (values.count("memory") != 0)
+    request.memory = static_cast<std::int64_t>(parse_quantity(values["memory"].as<std::string>(), Dimension::bytes));
   request.threads = static_cast<int>(non_negative(values, "threads"));
   request.overwrite = values.count("overwrite") != 0;
 

@@ -2,10 +2,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "compress/output.h"
 #include "compress/plan.h"
 #include "compress/tiles.h"
+#include "lm/architecture.h"
+#include "tensor/linalg.h"
 
 namespace advisor {
 namespace {
@@ -24,7 +28,82 @@ const TensorInfo* largest(const Checkpoint& source) {
   return it == tensors.end() ? nullptr : &*it;
 }
 
+/// Sizes of a decoder block, from its widest layer on.
+struct BlockSize {
+  std::int64_t weights = 0;     ///< elements of all its matrices
+  std::int64_t layer = 0;       ///< elements of the largest
+  std::set<std::int64_t> wide;  ///< inputs of its layers
+  std::int64_t gram = 0;        ///< elements of the Gram matrices of its inputs
+  std::int64_t inputs = 0;      ///< floats that its layers see of one token
+  double solving = 0;           ///< operations of one pass of GPTQ: o i^2 per matrix, i^3 / 3 per Gram matrix
+};
+
+BlockSize block_size(const PreparedJob& job) {
+  const Architecture& architecture = find_architecture(job.source->config().architecture);
+  const std::string prefix = std::string(architecture.layer_prefix) + "0.";
+  BlockSize size;
+  std::map<std::string, std::int64_t> stacks;  // elements of layers that are solved together
+  std::map<std::string, std::int64_t> sites;   // inputs of each
+  for (const TensorInfo& tensor : job.source->tensors()) {
+    if (!tensor.name.starts_with(prefix) || tensor.shape.size() != 2) continue;
+    const std::int64_t elements = tensor.shape[0] * tensor.shape[1], in = tensor.shape[1];
+    size.weights += elements;
+    size.wide.insert(in);
+    // Experts share a fused group but each has inputs of its own.
+    const bool expert = !architecture.expert_prefix.empty() && tensor.name.find("expert") != std::string::npos;
+    const std::string stack = expert ? tensor.name : fused_group(architecture, tensor.name);
+    stacks[stack] += elements;
+    sites[stack] = in;
+    size.solving += static_cast<double>(elements) * static_cast<double>(in);
+  }
+  for (const auto& [stack, elements] : stacks) size.layer = std::max(size.layer, elements);
+  for (const auto& [stack, in] : sites) {
+    size.gram += in * in;
+    size.inputs += in;
+    size.solving += std::pow(static_cast<double>(in), 3) / 3;
+  }
+  return size;
+}
+
+std::int64_t longest_sequence(const PreparedJob& job) {
+  std::size_t longest = 0;
+  for (const auto& sequence : job.calibration.sequences) longest = std::max(longest, sequence.size());
+  return static_cast<std::int64_t>(longest);
+}
+
+/// Operations per second of a float32 matrix product on one core of this machine.
+double product_rate() {
+  constexpr std::int64_t n = 384;
+  const std::vector<float> a(static_cast<std::size_t>(n * n), 1.0F), b(a);
+  std::vector<float> c(a);
+  const auto product = [&] { linalg::gemm(n, n, n, 1, a.data(), n, b.data(), n, 0, c.data(), n); };
+  product();  // wakes the library
+  return 2.0 * n * n * n / std::max(std::min(seconds_of(product), seconds_of(product)), 1e-6);
+}
+
 }  // namespace
+
+std::int64_t block_memory(const PreparedJob& job) {
+  const BlockSize size = block_size(job);
+  const std::int64_t widest = size.wide.empty() ? 0 : *size.wide.rbegin();
+  // A layer while it is solved: its rows transposed, its errors and the product with them, codes and what they decode
+  // to; and the Gram matrix of its inputs, damped and factored.
+  constexpr std::int64_t bytes_per_weight = 4 + 4 + 4 + 1 + 4;
+  const std::int64_t gram = job.needs == Needs::gram ? size.gram + 2 * widest * widest : 0;
+  // Inputs of all layers, and about four more times the widest while a sequence goes through the block.
+  const std::int64_t passing = job.threads * longest_sequence(job) * (size.inputs + 4 * widest);
+  const std::int64_t embedding =
+      std::min<std::int64_t>(job.calibration.tokens, job.source->config().vocab) * job.source->config().hidden;
+  return 4 * size.weights + bytes_per_weight * size.layer + 4 * gram + std::max(4 * passing, 4 * embedding);
+}
+
+double block_work(const PreparedJob& job) {
+  const BlockSize size = block_size(job);
+  const auto tokens = static_cast<double>(job.calibration.tokens);
+  double work = 2 * 2 * static_cast<double>(size.weights) * tokens;  // observing and passing on
+  if (job.needs == Needs::gram) work += static_cast<double>(size.gram) * tokens + 2 * size.solving;
+  return work * static_cast<double>(job.source->config().layers);
+}
 
 double estimate_seconds(const PreparedJob& job) {
   const TensorInfo* tensor = largest(*job.source);
@@ -38,10 +117,11 @@ double estimate_seconds(const PreparedJob& job) {
   std::ranges::replace_if(
       tile, [](float x) { return !std::isfinite(x); }, 0.0f);
   // Formats that encode by themselves do about the work of rounding to int4 in groups; so does verification's bound.
-  const TechniqueImpl& technique = job.technique != nullptr ? *job.technique : rtn_technique;
-  QuantScheme scheme = job.scheme.value_or(QuantScheme{4, true, 0, 16});
+  const bool by_tiles = job.technique != nullptr && job.technique->quantize != nullptr && !job.by_blocks;
+  const TechniqueImpl& technique = by_tiles ? *job.technique : rtn_technique;
+  QuantScheme scheme = by_tiles ? *job.scheme : QuantScheme{4, true, 0, 16};
   if (scheme.group != 0 && matrix.cols % scheme.group != 0) scheme.group = 0;
-  const TechniqueParams params = complete_params(technique, job.params);
+  const TechniqueParams params = complete_params(technique, by_tiles ? job.params : TechniqueParams{});
   double quantize = 0;
   for (int i = 0; i < 2; ++i) {  // the first run warms caches and the dispatch
     const double t = seconds_of([&] { technique.quantize(tile, matrix.cols, scheme, params, DType::f32); });
@@ -54,7 +134,8 @@ double estimate_seconds(const PreparedJob& job) {
       (static_cast<double>(tensor->bytes) * static_cast<double>(rows) / static_cast<double>(matrix.rows));
   const double rate = disk_rate(job.out.parent_path());
   const double writing = rate > 0 ? static_cast<double>(job.plan.output_bytes) / rate : 0;
-  return tiles * per_tile / job.threads + writing;
+  const double blocks = job.by_blocks ? block_work(job) / product_rate() : 0;
+  return (tiles * per_tile + blocks) / job.threads + writing;
 }
 
 }  // namespace advisor

@@ -2,17 +2,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <mutex>
 #include <new>
 
+#include "compress/blocks.h"
+#include "compress/meter.h"
 #include "compress/output.h"
+#include "compress/outputs.h"
 #include "compress/plan.h"
 #include "compress/scheme.h"
 #include "compress/tiles.h"
 #include "compress/verify.h"
 #include "core/error.h"
 #include "core/version.h"
-#include "tensor/kernels/kernels.h"
 
 namespace advisor {
 namespace {
@@ -20,107 +21,53 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// Serializes the callback and turns its refusal into an error that stops the workers.
-class Meter {
- public:
-  Meter(const ProgressFn& callback, std::string stage, std::int64_t total) : callback_(callback) {
-    progress_.stage = std::move(stage);
-    progress_.total = total;
-  }
-
-  void advance(const std::string& item, std::int64_t bytes) {
-    const std::lock_guard lock(mutex_);
-    progress_.item = item;
-    progress_.done += bytes;
-    progress_.seconds = seconds_since(start_);
-    if (callback_ && !stopped_) stopped_ = !callback_(progress_);
-    if (stopped_) throw Error(ErrorCode::cancelled, "cancelled; nothing was kept of the output");
-  }
-
- private:
-  const ProgressFn& callback_;
-  std::mutex mutex_;
-  Progress progress_;
-  const Clock::time_point start_ = Clock::now();
-  bool stopped_ = false;
-};
-
-/// Streams the source once and hands every tile to all writers.
-class Compressor {
- public:
-  Compressor(const PreparedJob& job, const std::filesystem::path& folder) : job_(job) {
-    for (const OutputJob& output : job.outputs) {
-      const auto place = folder / output.subfolder;
-      std::error_code error;
-      std::filesystem::create_directory(place, error);  // exists already when there is no subfolder
-      if (error) throw Error(ErrorCode::io_error, "cannot create " + place.string() + ": " + error.message());
-      writers_.push_back(output.format->create(output.plan, place));
-    }
-    const std::size_t tensors = job.source->tensors().size();
-    tiles_.assign(job.outputs.size(), std::vector<std::vector<std::uint64_t>>(tensors));
-    sums_.assign(job.outputs.size(), std::vector<std::uint64_t>(tensors, 0));
-  }
-
-  Fingerprints run(Meter& meter) {
-    const auto& tensors = job_.source->tensors();
-    for_each_tile(
-        tensors, job_.threads,
-        [&](const Tile& tile) {
-          write_tile(tile);
-          meter.advance(tensors[tile.tensor].name, tile.source_bytes);
-        },
-        [&](std::size_t tensor) { finish_tensor(tensor); });
-    for (const auto& writer : writers_) writer->finish();
-    return std::move(sums_);
-  }
-
- private:
-  void write_tile(const Tile& tile) {
-    const TensorInfo& tensor = job_.source->tensors()[tile.tensor];
+/// The tensors that `left` names go through tile by tile.
+void compress_tiles(const PreparedJob& job, const std::vector<std::size_t>& left, Outputs& outputs, Meter& meter) {
+  std::vector<TensorInfo> tensors;
+  for (const std::size_t i : left) tensors.push_back(job.source->tensors()[i]);
+  const auto write = [&](const Tile& tile) {
+    const TensorInfo& tensor = tensors[tile.tensor];
+    const std::size_t index = left[tile.tensor];
     std::vector<float> rows(tile.size());
-    job_.source->read_rows(tensor, tile.begin, tile.end, rows);
+    job.source->read_rows(tensor, tile.begin, tile.end, rows);
     try {
       check_finite(rows, tile.cols, tile.begin);
-      for (std::size_t i = 0; i < writers_.size(); ++i) {
-        const auto& scheme = job_.outputs[i].plan.tensors[tile.tensor].scheme;
-        if (scheme)
-          write_codes(i, tile, rows, *scheme);
-        else
-          writers_[i]->write_rows(tile.tensor, tile.begin, rows);
+      for (std::size_t i = 0; i < job.outputs.size(); ++i) {
+        const auto& scheme = job.outputs[i].plan.tensors[index].scheme;
+        if (scheme) {
+          const QuantizedTensor codes =
+              job.technique->quantize(rows, tile.cols, *scheme, job.params, job.outputs[i].scale_dtype);
+          outputs.write_codes(i, index, tile.begin, codes, true);
+        } else {
+          outputs.write_rows(i, index, tile.begin, rows, {}, false);
+        }
       }
     } catch (const Error& error) {
       throw Error(error.code(), tensor.name + ": " + error.what());
     }
-  }
+    meter.advance(tensor.name, tile.source_bytes);
+  };
+  for_each_tile(tensors, job.threads, write, [&](std::size_t tensor) { outputs.finish_tensor(left[tensor]); });
+}
 
-  void write_codes(std::size_t output, const Tile& tile, std::span<const float> rows, const QuantScheme& scheme) {
-    const QuantizedTensor q =
-        job_.technique->quantize(rows, tile.cols, scheme, job_.params, job_.outputs[output].scale_dtype);
-    writers_[output]->write_quantized(tile.tensor, tile.begin, q);
-    std::vector<float> decoded(rows.size());
-    dequantize(q, decoded);
-    const std::uint64_t print = fingerprint(decoded);
-    const std::lock_guard lock(mutex_);
-    auto& tiles = tiles_[output][tile.tensor];
-    if (tiles.size() <= tile.index) tiles.resize(tile.index + 1);
-    tiles[tile.index] = print;
-  }
+Expectations compress(const PreparedJob& job, const std::filesystem::path& folder, Meter& meter,
+                      std::vector<std::string>& notes) {
+  Outputs outputs(job, folder);
+  std::vector<bool> written(job.source->tensors().size(), false);
+  if (job.by_blocks) written = compress_blocks(job, folder, outputs, meter, notes);
+  std::vector<std::size_t> left;
+  for (std::size_t i = 0; i < written.size(); ++i)
+    if (!written[i]) left.push_back(i);
+  for (const OutputJob& output : job.outputs)
+    for (const std::size_t i : left)
+      if (output.plan.tensors[i].scheme && job.by_blocks)
+        throw Error(ErrorCode::unsupported, job.source->tensors()[i].name +
+                                                " is no linear layer of a decoder block; leave it out of the targets");
+  compress_tiles(job, left, outputs, meter);
+  return outputs.finish();
+}
 
-  void finish_tensor(std::size_t tensor) {
-    for (std::size_t output = 0; output < tiles_.size(); ++output) {
-      for (const std::uint64_t tile : tiles_[output][tensor]) sums_[output][tensor] = fold(sums_[output][tensor], tile);
-      std::vector<std::uint64_t>().swap(tiles_[output][tensor]);
-    }
-  }
-
-  const PreparedJob& job_;
-  std::vector<std::unique_ptr<FormatWriter>> writers_;
-  std::mutex mutex_;
-  std::vector<std::vector<std::vector<std::uint64_t>>> tiles_;  ///< [output][tensor][tile], of the batch under way
-  Fingerprints sums_;
-};
-
-void verify_all(const PreparedJob& job, const std::filesystem::path& folder, const Fingerprints& fingerprints,
+void verify_all(const PreparedJob& job, const std::filesystem::path& folder, const Expectations& expected,
                 const ProgressFn& progress, CompressReport& report) {
   const auto stage = Clock::now();
   Meter meter(progress, "verify", job.plan.source_bytes * static_cast<std::int64_t>(job.outputs.size()));
@@ -130,7 +77,7 @@ void verify_all(const PreparedJob& job, const std::filesystem::path& folder, con
     output.format = job.plan.outputs[i].format;
     output.type = job.plan.outputs[i].type;
     output.folder = job.plan.outputs[i].folder;
-    output.tensors = verify_output(job, i, place, fingerprints[i], [&](const Tile& tile) {
+    output.tensors = verify_output(job, i, place, expected[i], [&](const Tile& tile) {
       meter.advance(job.source->tensors()[tile.tensor].name, tile.source_bytes);
     });
     for (const TensorReport& tensor : output.tensors)
@@ -161,14 +108,14 @@ CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
   PartialFolder partial(job.out);
 
   CompressReport report;
-  Fingerprints fingerprints;
+  Expectations expected;
   {
     const auto stage = Clock::now();
     Meter meter(progress, "compress", job.plan.source_bytes);
-    fingerprints = Compressor(job, partial.path()).run(meter);
+    expected = compress(job, partial.path(), meter, job.plan.notes);
     report.compress_seconds = seconds_since(stage);
   }
-  verify_all(job, partial.path(), fingerprints, progress, report);
+  verify_all(job, partial.path(), expected, progress, report);
   digest_all(job, partial.path(), progress, report);
   report.plan = std::move(job.plan);
   report.threads = job.threads;

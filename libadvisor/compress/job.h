@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "compress/calibration.h"
 #include "core/recipe.h"
 
 namespace advisor {
@@ -17,8 +18,10 @@ namespace advisor {
 struct CompressRequest {
   std::filesystem::path model, out;
   Recipe recipe;
-  int threads = 0;         ///< 0 = all cores
-  bool overwrite = false;  ///< replace an existing output folder
+  CalibrationRequest calibration;  ///< without texts: techniques that need none only
+  std::int64_t memory = 0;         ///< bytes the job should stay within; 0 = most of what is free now
+  int threads = 0;                 ///< 0 = all cores
+  bool overwrite = false;          ///< replace an existing output folder
 };
 
 /// What will happen, before it happens.
@@ -26,6 +29,7 @@ struct CompressPlan {
   std::string model, architecture, source_format;
   std::string technique, scheme;
   std::map<std::string, std::string> params;  ///< every parameter, defaults included
+  std::string calibration;                    ///< what the model is shown; empty: nothing
   struct Output {
     std::string format, type;
     std::filesystem::path folder;  ///< final place

@@ -11,6 +11,7 @@
 #include "compress/tiles.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "lm/architecture.h"
 
 namespace advisor {
 namespace {
@@ -170,6 +171,51 @@ std::int64_t peak_memory_bound(const PreparedJob& job) {
   return resident_memory() + kFixedMemory + job.threads * (tile * kBytesPerWeight + (std::int64_t{1} << 20));
 }
 
+/// Whether the job needs whole matrices, and what it has to see of their inputs.
+void prepare_blocks(const CompressRequest& request, PreparedJob& job) {
+  const bool data = !request.calibration.texts.empty();
+  const bool fixed = job.scheme && job.scheme->static_activations;
+  const bool needs_data = fixed || (job.technique != nullptr && job.technique->needs != Needs::nothing);
+  const std::string what = job.technique == nullptr ? "" : std::string(job.technique->id) + " " + job.scheme->id();
+  if (needs_data && !data)
+    throw Error(ErrorCode::invalid_argument,
+                what +
+                    " has to see what the model works on: name a text with --calibration, a few hundred thousand "
+                    "tokens of what it will be used for; examples/calibration/tiny.txt shows the form");
+  const bool whole = job.technique != nullptr && (job.technique->quantize == nullptr || job.scheme->block_rows != 1 ||
+                                                  job.scheme->scale == ScaleType::e4m3);
+  job.by_blocks = data || whole;
+  if (!job.by_blocks) return;
+  find_architecture(job.source->config().architecture);  // one that this build cannot run is refused here
+  if (data) {
+    job.needs = job.technique != nullptr && job.technique->needs == Needs::gram ? Needs::gram : Needs::importance;
+    job.calibration = read_calibration(*job.source, request.calibration);
+    job.plan.calibration = job.calibration.summary;
+  }
+}
+
+/// Splits the memory that may be used: what a block takes, and the rest for activations.
+void prepare_memory(const CompressRequest& request, PreparedJob& job) {
+  if (!job.by_blocks) {
+    job.plan.peak_memory = peak_memory_bound(job);
+    return;
+  }
+  constexpr double share = 0.8;  // of what is free: other processes live too
+  const std::int64_t block = resident_memory() + kFixedMemory + block_memory(job);
+  const std::int64_t free = static_cast<std::int64_t>(share * static_cast<double>(available_memory()));
+  const std::int64_t limit = request.memory > 0 ? request.memory : std::max(free, block);
+  if (block > limit)
+    throw Error(ErrorCode::invalid_argument, "one block of this model takes " + bytes_text(block) + ", more than " +
+                                                 bytes_text(limit) +
+                                                 "; raise --memory, use fewer --threads or shorter sequences");
+  const std::int64_t width = job.source->config().hidden * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t activations = job.calibration.tokens * width;
+  job.activation_budget = limit - block;
+  job.plan.peak_memory = block + (activations <= job.activation_budget ? activations : 0);
+  if (activations > job.activation_budget)
+    job.plan.notes.push_back("activations of " + bytes_text(activations) + " go to a file beside the output");
+}
+
 void check_disk(PreparedJob& job) {
   job.plan.disk_free = free_disk(job.out.parent_path());
   constexpr std::int64_t report_bytes = std::int64_t{1} << 20;
@@ -202,9 +248,10 @@ PreparedJob prepare(const CompressRequest& request) {
   job.plan.tensors = static_cast<std::int64_t>(selected.size());
   job.plan.quantized_tensors = std::ranges::count(selected, true);
   for (const TensorInfo& tensor : job.source->tensors()) job.plan.source_bytes += tensor.bytes;
+  prepare_blocks(request, job);
   prepare_outputs(request, selected, job);
+  prepare_memory(request, job);
   check_disk(job);
-  job.plan.peak_memory = peak_memory_bound(job);
   return job;
 }
 

@@ -10,6 +10,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/format.h"
+#include "compress/calibration.h"
 #include "compress/job.h"
 #include "compress/technique.h"
 
@@ -32,6 +33,11 @@ struct PreparedJob {
   TechniqueParams params;                    ///< complete
   std::optional<QuantScheme> scheme;
   std::vector<OutputJob> outputs;
+  /// The model goes through block by block and matrices are seen whole; else tile by tile.
+  bool by_blocks = false;
+  Calibration calibration;             ///< without sequences: nothing is observed
+  Needs needs = Needs::nothing;        ///< what has to be observed
+  std::int64_t activation_budget = 0;  ///< bytes of activations that are kept in memory; more goes to a file
 };
 
 PreparedJob prepare(const CompressRequest& request);
@@ -40,6 +46,12 @@ PreparedJob prepare(const CompressRequest& request);
 /// and bounded once on one core; writing goes at the rate of a short flushed file. An estimate, within a factor of two.
 double estimate_seconds(const PreparedJob& job);
 
+/// Bytes that a job by blocks holds at its peak, activations between blocks left out: an upper estimate.
+std::int64_t block_memory(const PreparedJob& job);
+/// Floating-point operations of a job by blocks.
+double block_work(const PreparedJob& job);
+
+std::int64_t available_memory();      ///< MemAvailable of the machine, or the cgroup's limit, in bytes; 0 = unknown
 std::int64_t resident_memory();       ///< VmRSS of this process in bytes
 std::int64_t peak_resident_memory();  ///< VmHWM of this process in bytes
 

@@ -1,4 +1,5 @@
 // Plan and report as JSON, and what the process knows about its own memory.
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -12,9 +13,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// A line "VmHWM:   1234 kB" of /proc/self/status, in bytes; 0 where there is no such file.
-std::int64_t status_bytes(const std::string& key) {
-  std::ifstream status("/proc/self/status");
+/// A line "VmHWM:   1234 kB" of a file of /proc, in bytes; 0 where there is no such file.
+std::int64_t kilobytes_of(const char* file, const std::string& key) {
+  std::ifstream status(file);
   for (std::string line; std::getline(status, line);)
     if (line.starts_with(key + ":")) return std::stoll(line.substr(key.size() + 1)) * 1024;
   return 0;
@@ -34,6 +35,7 @@ Json plan_json(const CompressPlan& plan) {
           {"technique", plan.technique},
           {"scheme", plan.scheme.empty() ? Json(nullptr) : Json(plan.scheme)},
           {"params", plan.params},
+          {"calibration", plan.calibration.empty() ? Json(nullptr) : Json(plan.calibration)},
           {"outputs", outputs},
           {"source_bytes", plan.source_bytes},
           {"output_bytes", plan.output_bytes},
@@ -50,8 +52,14 @@ std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error
 
 }  // namespace
 
-std::int64_t resident_memory() { return status_bytes("VmRSS"); }
-std::int64_t peak_resident_memory() { return status_bytes("VmHWM"); }
+std::int64_t available_memory() {
+  const std::int64_t machine = kilobytes_of("/proc/meminfo", "MemAvailable");
+  std::ifstream limit("/sys/fs/cgroup/memory.max"), used("/sys/fs/cgroup/memory.current");
+  std::int64_t most = 0, now = 0;
+  return limit >> most && used >> now ? std::min(machine, std::max<std::int64_t>(most - now, 0)) : machine;
+}
+std::int64_t resident_memory() { return kilobytes_of("/proc/self/status", "VmRSS"); }
+std::int64_t peak_resident_memory() { return kilobytes_of("/proc/self/status", "VmHWM"); }
 
 std::string to_json(const CompressPlan& plan) {
   Json json{{"schema", "advisor.compression_plan/1"}};

@@ -1,0 +1,310 @@
+#include "compress/blocks.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "compress/observe.h"
+#include "compress/scheme.h"
+#include "core/error.h"
+#include "lm/block.h"
+#include "tensor/kernels/kernels.h"
+#include "tensor/parallel.h"
+
+namespace advisor {
+namespace {
+
+/// Rows [begin, begin + rows) of codes whose scales belong to single rows, or to all of them.
+QuantizedTensor slice(const QuantizedTensor& all, std::int64_t begin, std::int64_t rows) {
+  QuantizedTensor part;
+  part.rows = rows;
+  part.cols = all.cols;
+  part.scheme = all.scheme;
+  part.tensor_scale = all.tensor_scale;
+  part.input_scale = all.input_scale;
+  const auto cut = [&](const auto& from, auto& to, std::int64_t width) {
+    if (from.empty()) return;
+    const auto first = from.begin() + static_cast<std::ptrdiff_t>(begin * width);
+    to.assign(first, first + static_cast<std::ptrdiff_t>(rows * width));
+  };
+  const std::int64_t groups = all.scheme.groups(all.cols);
+  cut(all.codes, part.codes, all.cols);
+  if (all.scheme.block_rows == 0) {
+    part.scales = all.scales;
+  } else {
+    cut(all.scales, part.scales, groups);
+    cut(all.zeros, part.zeros, groups);
+  }
+  return part;
+}
+
+/// One matrix product of a block: a linear layer and the site that it reads.
+struct Layer {
+  Linear* linear;
+  Site site;
+};
+
+std::vector<Layer> layers_of(BlockWeights& block) {
+  std::vector<Layer> layers;
+  const auto add = [&](Linear& linear, SiteKind kind, int expert = -1) {
+    if (linear.weight.size() != 0) layers.push_back({&linear, {kind, expert}});
+  };
+  add(block.qkv, SiteKind::attention_in);
+  add(block.attention_out, SiteKind::attention_out);
+  add(block.gate_up, SiteKind::mlp_in);
+  add(block.router, SiteKind::mlp_in);
+  add(block.down, SiteKind::down_in);
+  for (std::size_t e = 0; e < block.experts.size(); ++e) {
+    add(block.experts[e].gate_up, SiteKind::expert_in, static_cast<int>(e));
+    add(block.experts[e].down, SiteKind::expert_down_in, static_cast<int>(e));
+  }
+  return layers;
+}
+
+/// The residual stream in front of the first block. Only the rows of the embedding that occur are read.
+void embed_all(const PreparedJob& job, const Architecture& architecture, Activations& activations) {
+  const ModelConfig& config = job.source->config();
+  const TensorInfo* table = job.source->find(architecture.embedding);
+  if (table == nullptr)
+    throw Error(ErrorCode::not_found, "the model lacks the tensor " + std::string(architecture.embedding));
+  std::map<std::int32_t, std::int32_t> place;
+  for (const auto& sequence : job.calibration.sequences)
+    for (const std::int32_t id : sequence) {
+      if (id < 0 || id >= config.vocab)
+        throw Error(ErrorCode::invalid_argument, "the tokenizer gives id " + std::to_string(id) +
+                                                     ", outside the vocabulary of " + std::to_string(config.vocab));
+      place.emplace(id, static_cast<std::int32_t>(place.size()));
+    }
+  Tensor used({static_cast<std::int64_t>(place.size()), config.hidden});
+  for (const auto& [id, row] : place) job.source->read_rows(*table, id, id + 1, used.row(row));
+  parallel_for(activations.size(), job.threads, [&](std::int64_t i) {
+    std::vector<std::int32_t> rows;
+    for (const std::int32_t id : job.calibration.sequences[static_cast<std::size_t>(i)]) rows.push_back(place.at(id));
+    activations.write(i, embed(config, architecture, used, rows));
+  });
+}
+
+class BlockCompressor {
+ public:
+  BlockCompressor(const PreparedJob& job, Outputs& outputs, Meter& meter, std::vector<std::string>& notes)
+      : job_(job),
+        architecture_(find_architecture(job.source->config().architecture)),
+        outputs_(outputs),
+        meter_(meter),
+        notes_(notes),
+        written_(job.source->tensors().size(), false) {
+    const auto& tensors = job.source->tensors();
+    for (std::size_t i = 0; i < tensors.size(); ++i) index_.emplace(tensors[i].name, i);
+  }
+
+  std::vector<bool> run(const std::filesystem::path& folder) {
+    check_model(*job_.source);
+    std::vector<std::int64_t> lengths;
+    for (const auto& sequence : job_.calibration.sequences)
+      lengths.push_back(static_cast<std::int64_t>(sequence.size()));
+    Activations activations(lengths, job_.source->config().hidden, job_.activation_budget, folder);
+    embed_all(job_, architecture_, activations);
+    for (std::int64_t layer = 0; layer < job_.source->config().layers; ++layer) run_block(layer, activations);
+    return std::move(written_);
+  }
+
+ private:
+  void run_block(std::int64_t layer, Activations& activations) {
+    const ModelConfig& config = job_.source->config();
+    const std::string name = "block " + std::to_string(layer + 1) + " of " + std::to_string(config.layers);
+    const bool data = activations.size() > 0;
+    BlockWeights block = load_block(*job_.source, layer, job_.threads);
+    BlockStats stats;
+    if (data) {
+      const auto tick = [&] { meter_.advance(name + ", observing", 0); };
+      stats = observe_block(config, architecture_, layer, block, activations, job_.needs, job_.threads, tick);
+    }
+    transform(block, stats);
+    for (const Layer& each : layers_of(block)) {
+      solve(*each.linear, stats_at(stats, each.site));
+      meter_.advance(name + ", solving", 0);
+    }
+    write_norms(block);
+    if (data && layer + 1 < config.layers) {
+      const auto tick = [&] { meter_.advance(name + ", passing on", 0); };
+      advance_block(config, architecture_, layer, block, activations, job_.threads, tick);
+    }
+    meter_.advance(name, std::exchange(bytes_, 0));
+  }
+
+  /// nullptr where nothing was observed: no data, or an expert to which no token was routed.
+  const LayerStats* stats_at(const BlockStats& stats, Site site) const {
+    const auto found = stats.sites.find({site.kind, site.expert});
+    return found == stats.sites.end() || found->second.tokens == 0 ? nullptr : &found->second;
+  }
+
+  std::optional<QuantScheme> scheme_of(const std::string& tensor) const {
+    const auto found = index_.find(tensor);
+    if (found == index_.end()) return std::nullopt;
+    for (const OutputJob& output : job_.outputs)
+      if (const auto& scheme = output.plan.tensors[found->second].scheme) return scheme;
+    return std::nullopt;
+  }
+
+  void transform(BlockWeights& block, BlockStats& stats) {
+    if (job_.technique == nullptr || job_.technique->transform == nullptr) return;
+    const BlockTask task{job_.source->config(),
+                         architecture_,
+                         block,
+                         stats,
+                         [this](const std::string& tensor) { return scheme_of(tensor); },
+                         job_.outputs.front().scale_dtype,
+                         job_.outputs.front().scale_dtype,
+                         job_.threads};
+    for (std::string& note : job_.technique->transform(task, job_.params)) notes_.push_back(std::move(note));
+    changed_ = true;
+  }
+
+  /// Solves the parts of a layer that have a scheme, together where one solution serves them all, writes all parts and
+  /// leaves in the layer what an engine will multiply with.
+  void solve(Linear& linear, const LayerStats* stats) {
+    std::vector<std::optional<QuantScheme>> schemes;
+    for (const Part& part : linear.parts) schemes.push_back(scheme_of(part.name));
+    const bool together = std::ranges::all_of(
+        schemes, [&](const auto& scheme) { return scheme && *scheme == *schemes.front() && scheme->block_rows == 1; });
+    if (together) {
+      solve_parts(linear, linear.parts, *schemes.front(), stats);
+    } else {
+      for (std::size_t i = 0; i < schemes.size(); ++i) {
+        if (schemes[i]) {
+          solve_parts(linear, {linear.parts[i]}, *schemes[i], stats);
+        } else {
+          write_dense(linear, linear.parts[i], stats);
+        }
+      }
+    }
+    write_bias(linear);
+  }
+
+  std::span<float> rows_of(Linear& linear, std::int64_t begin, std::int64_t rows) const {
+    const auto cols = static_cast<std::size_t>(linear.weight.cols());
+    return linear.weight.span().subspan(static_cast<std::size_t>(begin) * cols, static_cast<std::size_t>(rows) * cols);
+  }
+
+  QuantizedTensor solution(std::span<const float> weights, std::int64_t in, const std::string& name,
+                           const QuantScheme& scheme, const LayerStats* stats, DType scale_dtype) {
+    const bool blind = stats == nullptr && job_.technique->needs != Needs::nothing;
+    const TechniqueImpl& technique = blind ? rtn_technique : *job_.technique;
+    if (blind) notes_.push_back(name + " saw no token of the calibration text: rounded to nearest");
+    const TechniqueParams params = blind ? complete_params(rtn_technique, {}) : job_.params;
+    try {
+      Solution solved = technique.solve(weights, in, stats, scheme, params, scale_dtype, job_.threads);
+      for (const std::string& note : solved.notes) notes_.push_back(name + ": " + note);
+      if (scheme.static_activations && stats != nullptr)
+        solved.tensor.input_scale =
+            std::max(*std::ranges::max_element(stats->abs_max), 1e-12F) / kernels::largest(*scheme.code);
+      return std::move(solved.tensor);
+    } catch (const Error& error) {
+      throw Error(error.code(), name + ": " + error.what());
+    }
+  }
+
+  void solve_parts(Linear& linear, const std::vector<Part>& parts, const QuantScheme& scheme, const LayerStats* stats) {
+    const std::int64_t begin = parts.front().begin, in = linear.weight.cols();
+    std::int64_t rows = 0;
+    for (const Part& part : parts) rows += part.rows;
+    const auto weights = rows_of(linear, begin, rows);
+    // Outputs that round scales to the same dtype share a solution.
+    std::map<DType, QuantizedTensor> solved;
+    for (std::size_t i = 0; i < job_.outputs.size(); ++i) {
+      const OutputJob& output = job_.outputs[i];
+      if (!output.format->takes_codes) {
+        for (const Part& part : parts) write_floats(i, linear, part, stats);
+        continue;
+      }
+      auto found = solved.find(output.scale_dtype);
+      if (found == solved.end())
+        found = solved
+                    .emplace(output.scale_dtype,
+                             solution(weights, in, parts.front().name, scheme, stats, output.scale_dtype))
+                    .first;
+      for (const Part& part : parts) write_solution(i, part, found->second, part.begin - begin);
+    }
+    if (!solved.empty()) dequantize(solved.begin()->second, weights);
+    for (const Part& part : parts) finish(part.name);
+  }
+
+  void write_solution(std::size_t output, const Part& part, const QuantizedTensor& all, std::int64_t begin) {
+    const std::size_t tensor = index_.at(part.name);
+    if (all.scheme.block_rows > 1) return outputs_.write_codes(output, tensor, 0, all, false);
+    const std::int64_t height = tile_rows(as_matrix(job_.source->tensors()[tensor]));
+    parallel_for((part.rows + height - 1) / height, job_.threads, [&](std::int64_t i) {
+      const std::int64_t at = i * height, rows = std::min(height, part.rows - at);
+      outputs_.write_codes(output, tensor, at, slice(all, begin + at, rows), false);
+    });
+  }
+
+  void write_floats(std::size_t output, Linear& linear, const Part& part, const LayerStats* stats) {
+    const std::size_t tensor = index_.at(part.name);
+    const auto importance = stats == nullptr ? std::span<const float>() : std::span<const float>(stats->mean_square);
+    const std::int64_t height = tile_rows(as_matrix(job_.source->tensors()[tensor]));
+    parallel_for((part.rows + height - 1) / height, job_.threads, [&](std::int64_t i) {
+      const std::int64_t at = i * height, rows = std::min(height, part.rows - at);
+      outputs_.write_rows(output, tensor, at, rows_of(linear, part.begin + at, rows), importance, changed_);
+    });
+  }
+
+  /// A part that stays dense holds what is stored, so that the next block sees what an engine will see.
+  void write_dense(Linear& linear, const Part& part, const LayerStats* stats) {
+    for (std::size_t i = 0; i < job_.outputs.size(); ++i) write_floats(i, linear, part, stats);
+    if (changed_) kernels::round_to(job_.outputs.front().scale_dtype, rows_of(linear, part.begin, part.rows));
+    finish(part.name);
+  }
+
+  void write_vector(const std::string& name, std::span<const float> values) {
+    const std::size_t tensor = index_.at(name);
+    const auto height = static_cast<std::size_t>(tile_rows(as_matrix(job_.source->tensors()[tensor])));
+    for (std::size_t i = 0; i < job_.outputs.size(); ++i)
+      for (std::size_t at = 0; at < values.size(); at += height)
+        outputs_.write_rows(i, tensor, static_cast<std::int64_t>(at),
+                            values.subspan(at, std::min(height, values.size() - at)), {}, changed_);
+    finish(name);
+  }
+
+  void write_bias(Linear& linear) {
+    if (linear.bias.size() == 0) return;
+    for (const Part& part : linear.parts) {
+      const std::string name = part.name.substr(0, part.name.rfind('.')) + ".bias";
+      if (!index_.contains(name)) continue;  // a stack may join layers with a bias and layers without
+      write_vector(
+          name, linear.bias.span().subspan(static_cast<std::size_t>(part.begin), static_cast<std::size_t>(part.rows)));
+    }
+  }
+
+  void write_norms(const BlockWeights& block) {
+    for (const Norm* norm : {&block.attention_norm, &block.query_norm, &block.key_norm, &block.post_attention_norm,
+                             &block.mlp_norm, &block.post_mlp_norm})
+      if (norm->weight.size() != 0) write_vector(norm->name, norm->weight.span());
+  }
+
+  void finish(const std::string& name) {
+    const std::size_t tensor = index_.at(name);
+    outputs_.finish_tensor(tensor);
+    written_[tensor] = true;
+    bytes_ += job_.source->tensors()[tensor].bytes;
+  }
+
+  const PreparedJob& job_;
+  const Architecture& architecture_;
+  Outputs& outputs_;
+  Meter& meter_;
+  std::vector<std::string>& notes_;
+  std::vector<bool> written_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::int64_t bytes_ = 0;  ///< of the source, finished but not yet reported
+  bool changed_ = false;    ///< weights are no longer those of the source
+};
+
+}  // namespace
+
+std::vector<bool> compress_blocks(const PreparedJob& job, const std::filesystem::path& folder, Outputs& outputs,
+                                  Meter& meter, std::vector<std::string>& notes) {
+  return BlockCompressor(job, outputs, meter, notes).run(folder);
+}
+
+}  // namespace advisor

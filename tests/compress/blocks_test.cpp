@@ -1,0 +1,152 @@
+// Jobs that see whole matrices and what calibration shows of their inputs.
+#include "compress/blocks.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "checkpoint/checkpoint.h"
+#include "compress/fixture.h"
+#include "compress/observe.h"
+#include "lm/decoder.h"
+#include "lm/tokenizer.h"
+
+namespace advisor {
+namespace {
+
+using testing::contents;
+using ::testing::HasSubstr;
+using testing::refusal;
+namespace fs = std::filesystem;
+
+const fs::path& text() {
+  static const fs::path path = fs::path(ADVISOR_SOURCE_DIR) / "examples/calibration/tiny.txt";
+  return path;
+}
+
+CompressRequest request(const fs::path& out, const std::string& technique, const std::string& scheme,
+                        std::vector<RecipeFormat> formats = {{"compressed-tensors", ""}}) {
+  CompressRequest r = testing::request(testing::tiny(), out, scheme, std::move(formats));
+  r.recipe.steps.front().technique = technique;
+  r.calibration.texts = {text()};
+  r.calibration.samples = 16;
+  r.calibration.sequence_length = 64;
+  r.threads = 2;
+  return r;
+}
+
+/// Mean over positions of KL(original || compressed) of the next token, on text that was not calibrated with.
+double divergence(const Checkpoint& original, const Checkpoint& compressed) {
+  const Decoder a(original, 1), b(compressed, 1);
+  const Tokenizer tokenizer(original.tokenizer());
+  std::vector<std::int32_t> ids{*tokenizer.bos()};
+  for (const std::int32_t id : tokenizer.encode("The capital of France is Paris, and the river that runs through it "
+                                                "is called the Seine. A long while ago there lived an old man."))
+    ids.push_back(id);
+  const Tensor p = a.logits(ids), q = b.logits(ids);
+  const auto log_sum = [](std::span<const float> logits) {
+    double sum = 0;
+    for (const float x : logits) sum += std::exp(double{x});
+    return std::log(sum);
+  };
+  double total = 0;
+  for (std::int64_t r = 0; r < p.rows(); ++r) {
+    const double zp = log_sum(p.row(r)), zq = log_sum(q.row(r));
+    for (std::size_t i = 0; i < p.row(r).size(); ++i) {
+      const double lp = double{p.row(r)[i]} - zp, lq = double{q.row(r)[i]} - zq;
+      total += std::exp(lp) * (lp - lq);
+    }
+  }
+  return total / static_cast<double>(p.rows());
+}
+
+class Blocks : public ::testing::Test {
+ protected:
+  testing::TempFolder temp_;
+};
+
+TEST_F(Blocks, CalibratedTechniquesLoseLessThanRounding) {
+  const auto original = open_checkpoint(testing::tiny());
+  auto plain = request(temp_ / "rtn", "rtn", "W3A16-g64");
+  plain.calibration.texts.clear();
+  run_compression(plain, {});
+  const double rtn = divergence(*original, *open_checkpoint(temp_ / "rtn"));
+  for (const char* technique : {"gptq", "awq-gptq"}) {
+    const CompressReport report = run_compression(request(temp_ / technique, technique, "W3A16-g64"), {});
+    EXPECT_THAT(report.plan.calibration, HasSubstr("tiny.txt"));
+    const double loss = divergence(*original, *open_checkpoint(temp_ / technique));
+    EXPECT_LT(loss, 0.8 * rtn) << technique;
+    EXPECT_GT(loss, 0) << technique;
+  }
+}
+
+TEST_F(Blocks, BytesDoNotDependOnThreadsMemoryOrWhereActivationsLive) {
+  for (const char* technique : {"gptq", "awq"}) {
+    auto one = request(temp_ / (std::string(technique) + "-1"), technique, "W4A16-g32-asym");
+    one.threads = 1;
+    run_compression(one, {});
+    auto two = request(temp_ / (std::string(technique) + "-2"), technique, "W4A16-g32-asym");
+    const CompressPlan plan = plan_compression(two);
+    two.memory = plan.peak_memory - 1;  // the activations no longer fit
+    const CompressReport spilled = run_compression(two, {});
+    EXPECT_THAT(spilled.plan.notes, ::testing::Contains(HasSubstr("go to a file")));
+    EXPECT_EQ(contents(one.out), contents(two.out)) << technique;
+  }
+}
+
+TEST_F(Blocks, ImportanceGoesIntoGgufToo) {
+  auto plain = request(temp_ / "plain", "none", "", {{"gguf", "Q4_0"}});
+  plain.calibration.texts.clear();
+  run_compression(plain, {});
+  run_compression(request(temp_ / "weighted", "none", "", {{"gguf", "Q4_0"}}), {});
+  EXPECT_NE(contents(temp_ / "plain"), contents(temp_ / "weighted"));
+  const auto original = open_checkpoint(testing::tiny());
+  EXPECT_LT(divergence(*original, *open_checkpoint(temp_ / "weighted")),
+            divergence(*original, *open_checkpoint(temp_ / "plain")));
+}
+
+TEST_F(Blocks, OneSolutionGoesIntoSeveralFormats) {
+  run_compression(request(temp_ / "both", "gptq", "W4A16-g32", {{"compressed-tensors", ""}, {"gguf", "Q8_0"}}), {});
+  run_compression(request(temp_ / "one", "gptq", "W4A16-g32"), {});
+  EXPECT_EQ(contents(temp_ / "both" / "compressed-tensors"), contents(temp_ / "one"));
+}
+
+TEST_F(Blocks, ObservationsAreThoseOfTheDecoder) {
+  const auto model = open_checkpoint(testing::tiny());
+  const ModelConfig& config = model->config();
+  const Architecture& architecture = find_architecture(config.architecture);
+  const std::vector<std::int32_t> ids{0, 17, 300, 4, 99};
+  const Decoder decoder(*model, 1);
+  const auto states = decoder.hidden_states(ids);
+  Activations store({5}, config.hidden, 1 << 20, temp_.path());
+  Tensor x({5, config.hidden});
+  std::ranges::copy(states[0].span(), x.data());
+  store.write(0, std::move(x));
+  const BlockWeights block = load_block(*model, 0, 1);
+  const BlockStats stats = observe_block(config, architecture, 0, block, store, Needs::gram, 2, [] {});
+  for (const auto& [site, layer] : stats.sites) {
+    EXPECT_EQ(layer.tokens, 5);
+    for (std::int64_t i = 0; i < layer.gram.rows(); ++i)
+      for (std::int64_t j = 0; j < i; ++j)
+        ASSERT_EQ(layer.gram.row(i)[static_cast<std::size_t>(j)], layer.gram.row(j)[static_cast<std::size_t>(i)]);
+  }
+  advance_block(config, architecture, 0, block, store, 2, [] {});
+  const Tensor after = store.read(0);
+  for (std::size_t i = 0; i < after.span().size(); ++i) ASSERT_NEAR(after.span()[i], states[1].span()[i], 1e-5);
+}
+
+TEST_F(Blocks, WhatCannotBeDoneIsRefusedBeforeAnythingIsWritten) {
+  auto none = request(temp_ / "out", "gptq", "W4A16-g32");
+  none.calibration.texts.clear();
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, [&] { run_compression(none, {}); }), HasSubstr("--calibration"));
+  auto small = request(temp_ / "out", "gptq", "W4A16-g32");
+  small.memory = 1 << 20;
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, [&] { run_compression(small, {}); }), HasSubstr("--memory"));
+  auto cancelled = request(temp_ / "out", "gptq", "W4A16-g32");
+  refusal(ErrorCode::cancelled, [&] { run_compression(cancelled, [](const Progress&) { return false; }); });
+  EXPECT_TRUE(testing::names_in(temp_.path()).empty());
+}
+
+}  // namespace
+}  // namespace advisor
