@@ -124,6 +124,7 @@ OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, co
 
   output.plan.source = request.model;
   output.plan.config = job.source->config();
+  output.plan.importance = own_blocks && !job.calibration.sequences.empty();
   if (own_blocks) output.plan.tokenizer = job.source->tokenizer();  // the others copy tokenizer files as they are
   output.plan.type = format.type;
   output.plan.scheme_id = output.format->takes_codes ? job.plan.scheme : "";

@@ -1,33 +1,20 @@
 #include "compress/targets.h"
 
 #include <algorithm>
-#include <array>
 #include <regex>
 #include <string_view>
 
 #include "core/error.h"
+#include "lm/architecture.h"
 
 namespace advisor {
 namespace {
 
 constexpr std::string_view kWeight = ".weight";
 
-/// Decoders whose blocks are model.layers.N with these seven linears.
-constexpr std::array<std::string_view, 6> kLlamaLike{"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM",
-                                                     "Qwen3ForCausalLM", "Gemma2ForCausalLM",  "GemmaForCausalLM"};
-constexpr std::array<std::string_view, 7> kLinears{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
-                                                   "self_attn.o_proj", "mlp.gate_proj",    "mlp.up_proj",
-                                                   "mlp.down_proj"};
-
-bool is_decoder_linear(std::string_view module) {
-  constexpr std::string_view prefix = "model.layers.";
-  if (!module.starts_with(prefix)) return false;
-  module.remove_prefix(prefix.size());
-  const auto dot = module.find('.');
-  if (dot == 0 || dot == std::string_view::npos) return false;
-  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-  return std::ranges::all_of(module.substr(0, dot), digit) &&
-         std::ranges::find(kLinears, module.substr(dot + 1)) != kLinears.end();
+/// Whether "Linear" means this module: a matrix inside a decoder block that engines quantize.
+bool is_decoder_linear(const Architecture& architecture, const std::string& module) {
+  return module.starts_with(architecture.layer_prefix) && !never_quantized(architecture, module + std::string(kWeight));
 }
 
 /// Only matrices that multiply activations: embeddings are looked up, and no engine loads quantized ones.
@@ -44,11 +31,7 @@ class Patterns {
   Patterns(const std::vector<std::string>& entries, const char* list, const std::string& architecture) {
     for (const std::string& entry : entries) {
       if (entry == "Linear") {
-        if (std::ranges::find(kLlamaLike, architecture) == kLlamaLike.end())
-          throw Error(ErrorCode::unsupported, "the linear layers of architecture '" + architecture +
-                                                  "' are not known here; name them in targets, for example "
-                                                  "\"re:.*_proj$\"");
-        linear_ = true;
+        architecture_ = &find_architecture(architecture);  // refuses one whose layers are not known here
       } else if (entry.starts_with("re:")) {
         try {
           expressions_.emplace_back(entry.substr(3));
@@ -65,7 +48,7 @@ class Patterns {
   }
 
   bool match(const std::string& module) const {
-    if (linear_ && is_decoder_linear(module)) return true;
+    if (architecture_ != nullptr && is_decoder_linear(*architecture_, module)) return true;
     if (std::ranges::find(names_, module) != names_.end()) return true;
     return std::ranges::any_of(expressions_, [&](const std::regex& expression) {
       return std::regex_search(module, expression, std::regex_constants::match_continuous);
@@ -73,7 +56,7 @@ class Patterns {
   }
 
  private:
-  bool linear_ = false;
+  const Architecture* architecture_ = nullptr;  ///< of "Linear"
   std::vector<std::string> names_;
   std::vector<std::regex> expressions_;
 };
