@@ -25,9 +25,10 @@ struct OutputPlan {
   ModelConfig config;
   TokenizerData tokenizer;
   std::vector<PlannedTensor> tensors;
-  std::string type;       ///< GGUF: F16, Q8_0, Q4_0, Q4_1; compressed-tensors / safetensors: dtype of dense tensors and
+  std::string type;       ///< GGUF: F16, Q8_0, Q4_K_M ...; compressed-tensors / safetensors: dtype of dense tensors and
                           ///< scales, "bf16"
   std::string scheme_id;  ///< "W4A16-g128"; for names and metadata
+  bool importance = false;  ///< GGUF: matrices come with the importance of their columns; a few mixes depend on it
 };
 
 /// Writes one model into a folder that the job created and will rename. Calls for distinct row ranges may come from
@@ -35,8 +36,12 @@ struct OutputPlan {
 class FormatWriter {
  public:
   virtual ~FormatWriter() = default;
-  /// Rows [begin, ...) of a tensor without a scheme. The format encodes them (bf16, f16, Q4_0 ...).
-  virtual void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows) = 0;
+  /// Rows [begin, ...) of a tensor without a scheme. The format encodes them (bf16, f16, Q4_0 ...). `importance`: what
+  /// an error in each input column counts (mean square of the activation, finite and not negative), or empty when all
+  /// count alike; only block types make use of it. `stored`, unless empty, has the size of `rows` and becomes what a
+  /// reader will decode from the blocks, so that this can be verified without encoding again.
+  virtual void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
+                          std::span<const float> importance = {}, std::span<float> stored = {}) = 0;
   /// Rows [begin, begin + q.rows) of a tensor with a scheme; begin is a multiple of 32.
   virtual void write_quantized(std::size_t tensor, std::int64_t begin, const QuantizedTensor& q) = 0;
   /// Writes index, config.json with quantization_config, tokenizer; fsyncs.

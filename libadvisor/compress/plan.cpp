@@ -79,9 +79,6 @@ std::vector<bool> prepare_step(const Recipe& recipe, PreparedJob& job) {
     return none;
   }
   const TechniqueImpl& technique = find_technique(step.technique);
-  if (technique.needs != Needs::nothing)
-    throw Error(ErrorCode::unsupported,
-                "technique " + step.technique + " needs calibration, which jobs of this build do not run yet; use rtn");
   const TechniqueParams params = complete_params(technique, step.params);
   const QuantScheme scheme = parse_quant_scheme(step.scheme);
   technique.check(scheme, params);

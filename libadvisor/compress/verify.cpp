@@ -63,7 +63,7 @@ class Verifier {
       result.bound = job_.technique->error_bound(source, tile.cols, *planned.scheme, job_.params, output_.scale_dtype);
     } else if (!planned.scheme && expected.bounded) {
       const kernels::BlockType type = stored_type(tile.tensor);
-      result.bound = storage_error_bound(source, type, output_.plan.importance);
+      result.bound = storage_error_bound(source, type);
       if (!expected.printed) check_exact(tile, type, source, decoded);
     }
     const std::lock_guard lock(mutex_);

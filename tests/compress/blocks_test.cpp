@@ -68,12 +68,15 @@ class Blocks : public ::testing::Test {
 
 TEST_F(Blocks, CalibratedTechniquesLoseLessThanRounding) {
   const auto original = open_checkpoint(testing::tiny());
-  auto plain = request(temp_ / "rtn", "rtn", "W3A16-g64");
+  auto plain = request(temp_ / "rtn", "rtn", "W4A16-g64");
   plain.calibration.texts.clear();
   run_compression(plain, {});
   const double rtn = divergence(*original, *open_checkpoint(temp_ / "rtn"));
-  for (const char* technique : {"gptq", "awq-gptq"}) {
-    const CompressReport report = run_compression(request(temp_ / technique, technique, "W3A16-g64"), {});
+  for (const char* technique : {"gptq", "awq+gptq"}) {
+    auto calibrated = request(temp_ / technique, technique, "W4A16-g64");
+    calibrated.calibration.samples = 128;
+    calibrated.calibration.sequence_length = 0;
+    const CompressReport report = run_compression(calibrated, {});
     EXPECT_THAT(report.plan.calibration, HasSubstr("tiny.txt"));
     const double loss = divergence(*original, *open_checkpoint(temp_ / technique));
     EXPECT_LT(loss, 0.8 * rtn) << technique;
@@ -85,31 +88,23 @@ TEST_F(Blocks, BytesDoNotDependOnThreadsMemoryOrWhereActivationsLive) {
   for (const char* technique : {"gptq", "awq"}) {
     auto one = request(temp_ / (std::string(technique) + "-1"), technique, "W4A16-g32-asym");
     one.threads = 1;
+    one.calibration.samples = 128;
+    one.calibration.sequence_length = 128;
     run_compression(one, {});
-    auto two = request(temp_ / (std::string(technique) + "-2"), technique, "W4A16-g32-asym");
-    const CompressPlan plan = plan_compression(two);
-    two.memory = plan.peak_memory - 1;  // the activations no longer fit
+    auto two = one;
+    two.out = temp_ / (std::string(technique) + "-2");
+    two.threads = 2;
+    two.memory = plan_compression(two).peak_memory - (4 << 20);  // activations take 8 MiB
     const CompressReport spilled = run_compression(two, {});
     EXPECT_THAT(spilled.plan.notes, ::testing::Contains(HasSubstr("go to a file")));
-    EXPECT_EQ(contents(one.out), contents(two.out)) << technique;
+    EXPECT_TRUE(contents(one.out) == contents(two.out)) << technique;
   }
-}
-
-TEST_F(Blocks, ImportanceGoesIntoGgufToo) {
-  auto plain = request(temp_ / "plain", "none", "", {{"gguf", "Q4_0"}});
-  plain.calibration.texts.clear();
-  run_compression(plain, {});
-  run_compression(request(temp_ / "weighted", "none", "", {{"gguf", "Q4_0"}}), {});
-  EXPECT_NE(contents(temp_ / "plain"), contents(temp_ / "weighted"));
-  const auto original = open_checkpoint(testing::tiny());
-  EXPECT_LT(divergence(*original, *open_checkpoint(temp_ / "weighted")),
-            divergence(*original, *open_checkpoint(temp_ / "plain")));
 }
 
 TEST_F(Blocks, OneSolutionGoesIntoSeveralFormats) {
   run_compression(request(temp_ / "both", "gptq", "W4A16-g32", {{"compressed-tensors", ""}, {"gguf", "Q8_0"}}), {});
   run_compression(request(temp_ / "one", "gptq", "W4A16-g32"), {});
-  EXPECT_EQ(contents(temp_ / "both" / "compressed-tensors"), contents(temp_ / "one"));
+  EXPECT_TRUE(contents(temp_ / "both" / "compressed-tensors") == contents(temp_ / "one"));
 }
 
 TEST_F(Blocks, ObservationsAreThoseOfTheDecoder) {

@@ -138,7 +138,8 @@ class Writer final : public FormatWriter {
     write_side_files(side_files(plan_, quantization_config(plan_)), folder_);
   }
 
-  void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows) override {
+  void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows, std::span<const float>,
+                  std::span<float>) override {
     const PlannedTensor& planned = plan_.tensors.at(tensor);
     if (planned.scheme) misuse(planned, "is quantized, but came as floats");
     write_floats(stored_.parts[tensor].weight, begin * row_shape(planned.source.shape).columns, rows);

@@ -195,7 +195,8 @@ class GgufWriter final : public FormatWriter {
     for (const auto& [entry, data] : layout_.extra) file_.write(entry.offset, data);
   }
 
-  void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows) override {
+  void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows, std::span<const float>,
+                  std::span<float> stored) override {
     const gguf::TensorEntry& entry = layout_.entries.at(tensor);
     const TensorInfo& source = plan_.tensors[tensor].source;
     if (entry.name.empty()) return;
@@ -220,6 +221,7 @@ class GgufWriter final : public FormatWriter {
         refuse_row(source, entry.type, begin + r);
       }
     }
+    if (!stored.empty()) kernels::decode_blocks(entry.type, encoded, stored);
     store(entry, place.order, begin, count, encoded);
     rows_written_[tensor] += count;
   }
