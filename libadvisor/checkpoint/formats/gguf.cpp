@@ -221,7 +221,10 @@ class GgufWriter final : public FormatWriter {
         refuse_row(source, entry.type, begin + r);
       }
     }
-    if (!stored.empty()) kernels::decode_blocks(entry.type, encoded, stored);
+    if (!stored.empty()) {
+      kernels::decode_blocks(entry.type, encoded, stored);
+      for (float& value : stored) value -= place.offset;
+    }
     store(entry, place.order, begin, count, encoded);
     rows_written_[tensor] += count;
   }
