@@ -115,10 +115,13 @@ TEST(SpeedFit, SpreadsAreOfEveryKindAndEitherAddOrNarrow) {
       EXPECT_GT(share->value, 0) << key;
       EXPECT_LE(share->value, 1) << key;
       EXPECT_TRUE(added->value == 0 || share->value == 1) << key;
-      if (scatter > 0) EXPECT_GT(added->value, 0) << "sources differ by more than noise and parameters: " << key;
+      if (scatter > 0) {
+        EXPECT_GT(added->value, 0) << "sources differ by more than noise and parameters: " << key;
+      }
     }
-    if (scatter == 0)
+    if (scatter == 0) {
       EXPECT_LT(find(terms, "spread share", "single")->value, 1) << "sources agree better than noise says";
+    }
   }
 }
 
