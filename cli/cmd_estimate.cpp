@@ -18,14 +18,17 @@ namespace {
 namespace po = boost::program_options;
 
 /// Options that set a field of the profile as they are.
-constexpr std::array<std::pair<const char*, const char*>, 8> field_options{{{"model", "model"},
-                                                                            {"engine", "engine"},
-                                                                            {"hardware", "hardware.id"},
-                                                                            {"count", "hardware.count"},
-                                                                            {"context", "workload.context"},
-                                                                            {"input", "workload.input_tokens"},
-                                                                            {"output", "workload.output_tokens"},
-                                                                            {"concurrency", "workload.concurrency"}}};
+constexpr std::array<std::pair<const char*, const char*>, 10> field_options{
+    {{"model", "model"},
+     {"engine", "engine"},
+     {"hardware", "hardware.id"},
+     {"count", "hardware.count"},
+     {"host-memory", "hardware.host_memory"},
+     {"host-bandwidth", "hardware.host_bandwidth"},
+     {"context", "workload.context"},
+     {"input", "workload.input_tokens"},
+     {"output", "workload.output_tokens"},
+     {"concurrency", "workload.concurrency"}}};
 
 po::options_description options_of_estimate() {
   const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
@@ -37,6 +40,9 @@ po::options_description options_of_estimate() {
       "engine", text("E"), "vllm, sglang, tensorrt-llm, llama.cpp, transformers (default: by the format)")(
       "hardware", text("ID"), "catalog id, or 'auto' for this machine; without it nothing is said about speed")(
       "count", text("N"), "devices (default 1)")(
+      "host-memory", text("BYTES"),
+      "of the host: llama.cpp puts experts or layers there that the devices have no room for")(
+      "host-bandwidth", text("B/S"), "of the host's memory (default 51.2 GB/s: two channels of DDR4-3200)")(
       "task", po::value<std::vector<std::string>>()->value_name("T")->composing(),
       "task type or benchmark (repeatable); without it nothing is said about quality")(
       "context", text("TOKENS"), "tokens that the KV cache holds per sequence (default 4096)")(

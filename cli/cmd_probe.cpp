@@ -18,6 +18,12 @@ void print_device(const Hardware& hardware) {
   std::cout << "  bandwidth  "
             << (device.bandwidth ? format_quantity(*device.bandwidth, Dimension::bytes_per_second) : "unknown")
             << (device.kind == "cpu" ? " (measured now, all cores reading)" : "") << '\n';
+  if (hardware.host_memory) {
+    std::cout << "  host       " << format_quantity(*hardware.host_memory, Dimension::bytes);
+    if (hardware.host_bandwidth)
+      std::cout << ", " << format_quantity(*hardware.host_bandwidth, Dimension::bytes_per_second);
+    std::cout << '\n';
+  }
 }
 
 int run(const std::vector<std::string>& args, const Command& self) {

@@ -46,7 +46,8 @@ SELECT 'measurements/quality/' || source_file || '.csv', line, 'scale ' || scale
 SELECT 'measurements/quality/' || source_file || '.csv', line, pattern || ' is half of the weights'
   FROM quality WHERE pattern IN ('2:4', '4:8') AND sparsity_of = 'weights' AND sparsity <> 0.5;
 SELECT 'sources.csv', line, source_id || ' has no measurement'
-  FROM sources WHERE source_id NOT IN (SELECT source_file FROM quality UNION SELECT source_file FROM speed);
+  FROM sources WHERE source_id NOT IN (SELECT source_file FROM quality UNION SELECT source_file FROM speed
+    UNION SELECT source_file FROM offload);
 
 -- scores
 SELECT CASE closed WHEN 1 THEN 'model_scores_closed.csv' ELSE 'model_scores.csv' END, line, 'scale ' || scale || ' does not fit metric ' || metric
@@ -69,9 +70,10 @@ SELECT 'hardware_rates.csv', r.line, r.hardware_id || ' ' || r.field || ': ' || 
 -- aliases and flags that point nowhere are mistakes waiting to be copied
 SELECT 'model_aliases.csv', line, '"' || published || '" is used by no row'
   FROM model_aliases WHERE published NOT IN (SELECT model_id FROM quality UNION SELECT model_id FROM speed
-    UNION SELECT model_id FROM model_scores UNION SELECT model FROM api_prices);
+    UNION SELECT model_id FROM offload UNION SELECT model_id FROM model_scores UNION SELECT model FROM api_prices);
 SELECT 'measurement_flags.csv', line, 'there is no row ' || row_line || ' of that kind and source'
   FROM measurement_flags f WHERE NOT EXISTS (SELECT 1 FROM quality q WHERE f.kind = 'quality' AND q.source_file = f.source_id AND q.line = f.row_line)
     AND NOT EXISTS (SELECT 1 FROM speed p WHERE f.kind = 'speed' AND p.source_file = f.source_id AND p.line = f.row_line)
+    AND NOT EXISTS (SELECT 1 FROM offload p WHERE f.kind = 'offload' AND p.source_file = f.source_id AND p.line = f.row_line)
     AND NOT EXISTS (SELECT 1 FROM model_scores s WHERE f.kind = 'score' AND f.source_id IS NULL AND s.line = f.row_line)
     AND NOT EXISTS (SELECT 1 FROM model_scores_closed s WHERE f.kind = 'score' AND f.source_id = 'closed' AND s.line = f.row_line);

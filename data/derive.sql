@@ -86,6 +86,15 @@ CREATE TABLE speed_rows AS
   ORDER BY catalog_model, source_file, p.line;
 CREATE INDEX speed_of_model ON speed_rows(catalog_model, source_file, line);
 
+CREATE VIEW offload_rows AS
+  SELECT p.*, a.model AS catalog_model, e.engine AS engine_name, h.hardware AS hardware, s.reason AS suspect
+  FROM offload p
+    JOIN model_names a ON a.name = p.model_id JOIN engine_names e ON e.name = p.engine
+    JOIN hardware_names h ON h.name = p.hardware_id
+    LEFT JOIN suspects s ON s.kind = 'offload' AND s.source_id = p.source_file AND s.row_line = p.line
+    LEFT JOIN superseded o ON o.kind = 'offload' AND o.source_id = p.source_file AND o.row_line = p.line
+  WHERE o.kind IS NULL;
+
 CREATE TABLE score_rows AS
   SELECT r.*, a.model AS catalog_model, k.task AS task_id, t.family AS family, m.metric AS metric_name,
     m.kind AS metric_kind, s.reason AS suspect
@@ -127,6 +136,9 @@ CREATE VIEW unjoined AS
   SELECT 'measurements/speed/' || p.source_file || '.csv', 'hardware_id', p.hardware_id, count(*), h.reason
     FROM speed p JOIN hardware_names h ON h.name = p.hardware_id WHERE h.hardware IS NULL
     GROUP BY p.source_file, p.hardware_id
+  UNION ALL
+  SELECT 'measurements/offload/' || p.source_file || '.csv', 'model_id', p.model_id, count(*), a.reason
+    FROM offload p JOIN model_names a ON a.name = p.model_id WHERE a.model IS NULL GROUP BY p.source_file, p.model_id
   UNION ALL
   SELECT 'model_scores.csv', 'model_id', r.model_id, count(*), a.reason
     FROM model_scores r JOIN model_names a ON a.name = r.model_id WHERE a.model IS NULL GROUP BY r.model_id

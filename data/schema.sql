@@ -13,7 +13,7 @@ CREATE TABLE metadata (
   value TEXT NOT NULL
 ) WITHOUT ROWID;
 -- major: readers of another major must refuse; minor: columns or tables were added.
-INSERT INTO metadata VALUES ('layout_major', '1'), ('layout_minor', '3');
+INSERT INTO metadata VALUES ('layout_major', '1'), ('layout_minor', '4');
 
 ---------------------------------------------------------------------------------------------------- vocabularies
 
@@ -444,6 +444,34 @@ CREATE TABLE quality (
   PRIMARY KEY (source_file, line)
 );
 
+-- llama.cpp with a part of the weights in the memory of the host. One of n_cpu_moe (expert layers there) and gpu_layers
+-- (-ngl: layers on the device, the output counted as one). host_bandwidth_gbs: all channels together, as measured or
+-- stated by the source, or of the memory that it names; empty where it names none.
+CREATE TABLE offload (
+  source_file TEXT NOT NULL REFERENCES sources(source_id),
+  model_id TEXT NOT NULL REFERENCES model_names(name),
+  format TEXT NOT NULL,
+  engine TEXT NOT NULL REFERENCES engine_names(name),
+  engine_version TEXT,
+  hardware_id TEXT NOT NULL REFERENCES hardware_names(name),
+  hardware_count INTEGER NOT NULL CONSTRAINT "hardware_count is positive" CHECK (hardware_count > 0),
+  host TEXT,
+  host_memory_gb REAL CONSTRAINT "host_memory_gb is positive" CHECK (host_memory_gb > 0),
+  host_bandwidth_gbs REAL CONSTRAINT "host_bandwidth_gbs is positive" CHECK (host_bandwidth_gbs > 0),
+  n_cpu_moe INTEGER CONSTRAINT "n_cpu_moe is positive" CHECK (n_cpu_moe > 0),
+  gpu_layers INTEGER CONSTRAINT "gpu_layers is not negative" CHECK (gpu_layers >= 0),
+  input_len INTEGER CONSTRAINT "input_len is not negative" CHECK (input_len >= 0),
+  output_len INTEGER CONSTRAINT "output_len is positive" CHECK (output_len > 0),
+  micro_batch INTEGER CONSTRAINT "micro_batch is positive" CHECK (micro_batch > 0),
+  metric TEXT NOT NULL CONSTRAINT "metric is decode_tok_s or prefill_tok_s"
+    CHECK (metric IN ('decode_tok_s', 'prefill_tok_s')),
+  value REAL NOT NULL CONSTRAINT "value is positive" CHECK (value > 0),
+  url TEXT NOT NULL,
+  locator TEXT NOT NULL,
+  line INTEGER NOT NULL,
+  PRIMARY KEY (source_file, line),
+  CONSTRAINT "n_cpu_moe or gpu_layers is given, not both" CHECK ((n_cpu_moe IS NULL) <> (gpu_layers IS NULL))
+);
 CREATE TABLE speed (
   source_file TEXT NOT NULL REFERENCES sources(source_id),
   model_id TEXT NOT NULL REFERENCES model_names(name),
@@ -470,7 +498,7 @@ CREATE TABLE speed (
 -- Rows of data/measurements are never edited. What is found wrong later is said here, and a better figure goes into a
 -- new row. suspect: kept, marked. superseded: not loaded.
 CREATE TABLE measurement_flags (
-  kind TEXT NOT NULL CONSTRAINT "kind is quality, speed or score" CHECK (kind IN ('quality', 'speed', 'score')),
+  kind TEXT NOT NULL CONSTRAINT "kind is quality, speed, offload or score" CHECK (kind IN ('quality', 'speed', 'offload', 'score')),
   source_id TEXT,
   row_line INTEGER NOT NULL,
   flag TEXT NOT NULL CONSTRAINT "flag is suspect or superseded" CHECK (flag IN ('suspect', 'superseded')),

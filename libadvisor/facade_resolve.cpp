@@ -160,6 +160,8 @@ Hardware find_hardware(const Profile& profile, const Knowledge& knowledge, const
     hardware.source = "catalog";
   }
   override_with(hardware.device, profile);
+  if (profile.hardware.host_memory) hardware.host_memory = profile.hardware.host_memory;
+  if (profile.hardware.host_bandwidth) hardware.host_bandwidth = profile.hardware.host_bandwidth;
   return hardware;
 }
 

@@ -22,6 +22,7 @@ struct Device {
   std::optional<bool> sparse_2_4;
   bool unified_memory = false;
   std::optional<double> interconnect;     ///< bytes per second per direction
+  std::optional<double> host_link{};      ///< to the host's memory (PCI Express): bytes per second per direction
   std::string url{}, locator{}, notes{};  ///< of the catalog's row
 };
 
@@ -29,7 +30,12 @@ struct Hardware {
   Device device;
   std::int64_t count = 1;
   std::string source;  ///< "catalog", "profile", "probe"
+  /// Of the host that the devices stand in, all channels together: bytes, bytes per second. nullopt: nobody says.
+  std::optional<double> host_memory{}, host_bandwidth{};
 };
+
+/// Whether there is a host memory beside that of the devices: not where both are one.
+bool has_host_memory(const Hardware& hardware);
 
 /// What io/probe found on this machine.
 struct Probe {

@@ -50,6 +50,9 @@ void members(auto& visit, Is<Hardware> auto& value) {
   visit("sparse_2_4", device.sparse_2_4);
   visit("unified_memory", device.unified_memory);
   visit("interconnect", device.interconnect);
+  visit("host_link", device.host_link);
+  visit("host_memory", value.host_memory);
+  visit("host_bandwidth", value.host_bandwidth);
   visit.text("source", value.source);
 }
 

@@ -26,6 +26,16 @@ void members(auto& visit, Is<QualityEstimate> auto& value) {
   visit("retention", value.retention);
 }
 
+void members(auto& visit, Is<HostShare> auto& value) {
+  visit("kind", value.kind);
+  visit("layers", value.layers);
+  visit("of", value.of);
+  visit("weights", value.weights);
+  visit("kv_cache", value.kv_cache);
+  visit("overhead", value.overhead);
+  visit("available", value.available);
+}
+
 void members(auto& visit, Is<MemoryEstimate> auto& value) {
   visit("bytes", value.total);
   visit("weights", value.weights);
@@ -44,6 +54,7 @@ void members(auto& visit, Is<MemoryEstimate> auto& value) {
   });
   visit.text("assumed", value.assumed);
   visit("sources", value.sources);
+  visit("host", value.host);
 }
 
 void members(auto& visit, Is<Evidence> auto& value) {

@@ -21,7 +21,8 @@ struct Task {
   std::optional<double> chance;  ///< accuracy of guessing, fraction of 1
   bool knowledge_intensive = false;
   std::string benchmark{};  ///< of a type: the benchmark that stands for it unless the profile names one
-  std::optional<std::int64_t> questions{};  ///< that are scored one by one (words, of a word error rate); empty = varies
+  std::optional<std::int64_t>
+      questions{};  ///< that are scored one by one (words, of a word error rate); empty = varies
 };
 
 /// A family of tasks; where it has no measurements of its own, those of `parent` are the nearest.
@@ -47,6 +48,7 @@ struct Knowledge {
   std::vector<Source> sources;
   std::vector<QualityMeasurement> quality;
   std::vector<SpeedMeasurement> speed;
+  std::vector<OffloadMeasurement> offload;  ///< behind the fitted terms of the same name
   std::vector<Score> scores;
   std::vector<FittedTerm> fits;  ///< empty: estimators fit the rows at hand
   std::vector<RuleSource> rules;

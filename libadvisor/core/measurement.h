@@ -61,6 +61,24 @@ struct SpeedMeasurement {
   std::string input_length{}, output_length{};  ///< as published: "512", "p50 280 (ShareGPT)", "<=256"
 };
 
+/// A speed of llama.cpp with a part of the weights in the host's memory.
+struct OffloadMeasurement {
+  std::string source, model;
+  std::string format;  ///< a GGUF type
+  std::string engine, engine_version;
+  std::string hardware;  ///< catalog id; empty when it does not join
+  std::int64_t hardware_count = 1;
+  std::string host;                                         ///< processor and memory as published
+  std::optional<double> host_memory, host_bandwidth;        ///< bytes, bytes per second
+  std::optional<std::int64_t> cpu_moe_layers, gpu_layers;   ///< --n-cpu-moe, or -ngl: one of the two
+  std::optional<std::int64_t> input_tokens, output_tokens;  ///< prompt (of decode_tok_s: what was in the cache), answer
+  std::optional<double> micro_batch;                        ///< --ubatch-size; 512 where it is not stated
+  std::string metric;                                       ///< decode_tok_s or prefill_tok_s, of one stream
+  double value = 0;
+  std::string url, locator;
+  std::string suspect{};  ///< why the row is not to be used; empty = nothing against it
+};
+
 /// A published score of an uncompressed model. Compare only within one harness and mode.
 struct Score {
   std::string model, task, family, metric, shots, mode, harness;

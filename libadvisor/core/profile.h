@@ -31,6 +31,7 @@ struct Profile {
     std::optional<double> bandwidth;                               ///< bytes per second
     std::optional<double> fp32, fp16, bf16, fp8, int8, fp4, int4;  ///< operations per second
     std::string generation;
+    std::optional<double> host_memory, host_bandwidth;  ///< of the host, for weights that the devices have no room for
   } hardware;
 
   struct {

@@ -28,6 +28,15 @@ struct Evidence {
   std::vector<std::string> sources;
 };
 
+/// What lies in the host's memory because the devices have no room for it, and what of llama.cpp's settings puts it
+/// there.
+struct HostShare {
+  std::string kind;                                ///< "experts": --n-cpu-moe; "layers": the first ones, whole
+  std::int64_t layers = 0, of = 0;                 ///< how many of how many
+  double weights = 0, kv_cache = 0, overhead = 0;  ///< bytes
+  double available = 0;                            ///< bytes that the host leaves for it
+};
+
 struct MemoryEstimate {
   double total = 0, weights = 0, kv_cache = 0, overhead = 0;  ///< bytes over all devices
   double available = 0;                                       ///< bytes usable by the engine over all devices
@@ -37,6 +46,7 @@ struct MemoryEstimate {
   double weights_sd = 0, kv_cache_sd = 0, overhead_sd = 0, available_sd = 0;  ///< standard deviations, bytes
   std::string assumed{};               ///< the engine and settings that the overhead is for
   std::vector<std::string> sources{};  ///< of the overhead
+  std::optional<HostShare> host{};     ///< the other numbers are of the devices alone then
 };
 
 struct QualityEstimate {

@@ -96,6 +96,13 @@ void Estimator::add_memory(const Point& point, std::vector<NamedEstimate>& out) 
   add("memory.kv_cache", memory->kv_cache, memory->kv_cache_sd, {model},
       std::to_string(memory->concurrency) + " x " + std::to_string(memory->context) + " tokens, " + point.variant.kv);
   add("memory.overhead", memory->overhead, memory->overhead_sd, all, memory->assumed);
+  if (memory->host) {
+    const auto& host = *memory->host;
+    const std::string what = host.kind == "experts" ? "experts of " : "";
+    add("memory.host", host.weights + host.kv_cache + host.overhead, 0.01 * host.weights, all,
+        what + std::to_string(host.layers) + " of " + std::to_string(host.of) +
+            " layers in the host's memory; the other numbers are of the devices");
+  }
   add("memory.total", memory->total, std::hypot(memory->weights_sd, memory->kv_cache_sd, memory->overhead_sd), all,
       "the three together, over all devices");
   if (machine <= 0) return;
@@ -106,6 +113,9 @@ void Estimator::add_memory(const Point& point, std::vector<NamedEstimate>& out) 
 }
 
 void Estimator::add_speed(const Point& point, std::vector<NamedEstimate>& out) const {
+  const auto memory =
+      estimate_memory(point.model, point.variant, point.hardware, point.context, point.load.concurrency);
+  const auto placed = memory && memory->host ? placement(point.model, point.variant, *memory->host) : std::nullopt;
   const auto add = [&](const char* name, const char* unit, const std::optional<Rate>& rate, const std::string& why) {
     if (rate) {
       const std::string version =
@@ -123,9 +133,12 @@ void Estimator::add_speed(const Point& point, std::vector<NamedEstimate>& out) c
                                          point.variant.engine + " on its kind";
   std::optional<Rate> decode, first, token;
   if (machine) {
-    decode = speed_.decode(point.model, point.variant, point.hardware, point.load);
-    first = speed_.first_token(point.model, point.variant, point.hardware, point.load);
-    token = speed_.time_per_token(point.model, point.variant, point.hardware, point.load);
+    using Q = SpeedQuantity;
+    const double arriving = point.load.requests_per_second;
+    const SpeedEstimator::Asked asked[] = {{Q::decode, arriving}, {Q::first_token, arriving}, {Q::per_token, arriving}};
+    const auto rates = placed ? speed_.with_host(point.model, point.variant, point.hardware, point.load, asked, *placed)
+                              : speed_.rates(point.model, point.variant, point.hardware, point.load, asked);
+    decode = rates[0], first = rates[1], token = rates[2];
   }
   add("decode_tokens_per_second", "tokens/s", decode, why);
   add("tpot_seconds", "seconds", token, why);

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <tuple>
 
+#include "estimate/offload_fit.h"
 #include "estimate/quality_fit.h"
 #include "estimate/scores_fit.h"
 #include "estimate/speed_fit.h"
@@ -13,8 +14,8 @@ namespace advisor {
 namespace {
 
 using Fit = std::vector<FittedTerm> (*)(const Knowledge&);
-/// One line per fitted model.
-const std::vector<Fit> fits{fit_quality, fit_scores, fit_speed};
+/// One line per fitted model that rests on measurements alone; offload rests on the fitted speeds.
+const std::vector<Fit> fits{fit_quality, fit_scores};
 
 }  // namespace
 
@@ -24,6 +25,10 @@ std::vector<FittedTerm> fit_all(const Knowledge& knowledge) {
     auto terms = fit(knowledge);
     std::move(terms.begin(), terms.end(), std::back_inserter(all));
   }
+  auto speed = fit_speed(knowledge);
+  auto offload = fit_offload(knowledge, speed);
+  std::move(speed.begin(), speed.end(), std::back_inserter(all));
+  std::move(offload.begin(), offload.end(), std::back_inserter(all));
   std::sort(all.begin(), all.end(), [](const FittedTerm& a, const FittedTerm& b) {
     return std::tie(a.fit, a.term, a.level) < std::tie(b.fit, b.term, b.level);
   });

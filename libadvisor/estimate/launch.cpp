@@ -16,7 +16,8 @@ bool short_cache(const Variant& variant) { return kv_value_bytes(variant.kv) < 2
 
 /// llama.cpp keeps layers on the CPU unless told otherwise; a CPU has nowhere else.
 bool offloads(const Device& device) {
-  return device.kind.find("gpu") != std::string::npos || device.kind == "apple-soc" || device.kind.empty();
+  return device.kind.find("gpu") != std::string::npos || device.kind == "apple-soc" || device.kind.empty() ||
+         device.kind == "explicit";
 }
 
 Settings vllm(const Variant& variant, const Hardware& hardware, std::int64_t context, std::int64_t concurrency) {
@@ -49,12 +50,16 @@ Settings tensorrt(const Variant& variant, const Hardware& hardware, std::int64_t
   return settings;
 }
 
-Settings llama_cpp(const Variant& variant, const Hardware& hardware, std::int64_t context, std::int64_t concurrency) {
+Settings llama_cpp(const Variant& variant, const Hardware& hardware, std::int64_t context, std::int64_t concurrency,
+                   const HostShare* host) {
   // ctx-size is shared out among the slots of --parallel
   Settings settings{{"ctx-size", std::to_string(context * concurrency)},
                     {"parallel", std::to_string(concurrency)},
                     {"ubatch-size", std::to_string(std::min<std::int64_t>(512, context))}};
   if (offloads(hardware.device)) settings["n-gpu-layers"] = "999";  // all: more than any model has
+  if (host != nullptr && host->kind == "experts") settings["n-cpu-moe"] = std::to_string(host->layers);
+  // The output layer counts as one more.
+  if (host != nullptr && host->kind == "layers") settings["n-gpu-layers"] = std::to_string(host->of + 1 - host->layers);
   if (short_cache(variant)) {
     settings["cache-type-k"] = settings["cache-type-v"] = variant.kv;
     settings["flash-attn"] = "on";  // llama.cpp quantizes values only with it
@@ -82,18 +87,18 @@ std::string with_flags(std::string command, const Settings& settings) {
 }  // namespace
 
 Settings launch_settings(const Variant& variant, const Hardware& hardware, std::int64_t context,
-                         std::int64_t concurrency) {
+                         std::int64_t concurrency, const HostShare* host) {
   if (variant.engine == "vllm") return vllm(variant, hardware, context, concurrency);
   if (variant.engine == "sglang") return sglang(variant, hardware, context, concurrency);
   if (variant.engine == "tensorrt-llm") return tensorrt(variant, hardware, context, concurrency);
-  if (variant.engine == "llama.cpp") return llama_cpp(variant, hardware, context, concurrency);
+  if (variant.engine == "llama.cpp") return llama_cpp(variant, hardware, context, concurrency, host);
   if (variant.engine == "transformers") return {{"device_map", "auto"}, {"dtype", "auto"}};  // of from_pretrained()
   return {};
 }
 
 Launch launch(const Variant& variant, const Hardware& hardware, std::int64_t context, std::int64_t concurrency,
-              const std::string& weights) {
-  Launch start{launch_settings(variant, hardware, context, concurrency), ""};
+              const std::string& weights, const HostShare* host) {
+  Launch start{launch_settings(variant, hardware, context, concurrency, host), ""};
   const std::string model = quoted(weights);
   if (variant.engine == "vllm") {
     start.command = with_flags("vllm serve " + model, start.settings);

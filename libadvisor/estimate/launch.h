@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/hardware.h"
+#include "core/recommendation.h"
 #include "core/variant.h"
 
 namespace advisor {
@@ -16,12 +17,13 @@ struct Launch {
   std::string command;                          ///< one line for a shell; empty where the engine has no server
 };
 
-/// `weights` is the checkpoint folder, file or repository to load.
+/// `weights` is the checkpoint folder, file or repository to load; `host` what lies in the host's memory.
 Launch launch(const Variant& variant, const Hardware& hardware, std::int64_t context, std::int64_t concurrency,
-              const std::string& weights);
+              const std::string& weights, const HostShare* host = nullptr);
 
 /// The settings alone.
 std::map<std::string, std::string> launch_settings(const Variant& variant, const Hardware& hardware,
-                                                   std::int64_t context, std::int64_t concurrency);
+                                                   std::int64_t context, std::int64_t concurrency,
+                                                   const HostShare* host = nullptr);
 
 }  // namespace advisor

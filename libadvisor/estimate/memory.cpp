@@ -32,6 +32,55 @@ MemoryNumbers add_up(const MemoryTerms& terms) {
   return sum;
 }
 
+MemoryTerms with_host(MemoryTerms terms, const Placement& placed) {
+  // A layer on its way through is a buffer that nobody measured: a third of it is uncertain.
+  terms.weights -= placed.left;
+  terms.kv_cache *= 1 - placed.cache_share;
+  terms.activations += placed.staging;
+  terms.sd = std::hypot(terms.sd, placed.staging / 3);
+  return terms;
+}
+
+Distribution host_need(const MemoryTerms& terms, const Placement& placed) {
+  const double cache = terms.kv_cache * placed.cache_share;
+  return {placed.host_weights + cache + terms.activations,
+          std::hypot(terms.weights_spread * placed.host_weights, terms.kv_spread * cache, terms.sd), 30};
+}
+
+HostShare host_share(const MemoryTerms& terms, const Placement& placed, const Hardware& hardware) {
+  return {std::string(name(placed.kind)),
+          placed.layers,
+          placed.of,
+          placed.host_weights,
+          terms.kv_cache * placed.cache_share,
+          terms.activations,
+          usable_host_memory(hardware)};
+}
+
+bool can_offload(const std::string& engine, const Hardware& hardware) {
+  return engine == "llama.cpp" && usable_host_memory(hardware) > 0;
+}
+
+namespace {
+
+/// The fewest layers with the host that make room; nullopt: no number of them does, or the host has no room.
+std::optional<Placement> make_room(const Model& model, const Variant& variant, const Hardware& hardware,
+                                   const MemoryTerms& terms, double confidence) {
+  const auto layout = layout_of(model);
+  const auto bytes = layout ? layer_bytes(*layout, weight_format(variant, model)) : std::nullopt;
+  if (!bytes) return std::nullopt;
+  const auto layers = fewest_layers(bytes->layers(), [&](std::int64_t count) {
+    const auto sum = add_up(with_host(terms, place(*bytes, count)));
+    return sum.need().probability_below(sum.available) >= confidence;
+  });
+  if (layers == 0) return std::nullopt;
+  const auto placed = place(*bytes, layers);
+  if (host_need(terms, placed).probability_below(usable_host_memory(hardware)) < confidence) return std::nullopt;
+  return placed;
+}
+
+}  // namespace
+
 Distribution MemoryNumbers::need() const {
   return {total,
           std::sqrt(weights_sd * weights_sd + kv_cache_sd * kv_cache_sd + overhead_sd * overhead_sd +
@@ -44,7 +93,7 @@ double usable_memory(const std::string& engine, const Hardware& hardware) {
 }
 
 std::optional<MemoryEstimate> estimate_memory(const Model& model, const Variant& variant, const Hardware& hardware,
-                                              std::int64_t context, std::int64_t concurrency) {
+                                              std::int64_t context, std::int64_t concurrency, double confidence) {
   const auto weights = estimate_weights(model, variant);
   const auto layout = kv_layout(model);
   if (!weights || !layout) return std::nullopt;
@@ -52,13 +101,24 @@ std::optional<MemoryEstimate> estimate_memory(const Model& model, const Variant&
   const auto overhead =
       engine_overhead(variant.engine, model, hardware.device, {context, concurrency, hardware.count, tokens});
   const auto usable = engine_memory(variant.engine, hardware);
-  const auto sum = add_up({weights->bytes, weights_spread(weights->basis),
-                           kv_bytes(*layout, kv_value_bytes(variant.kv), static_cast<double>(context),
-                                    static_cast<double>(concurrency), kv_paging(variant.engine, model)) *
-                               kv_copies(variant.engine, model, hardware.count),
-                           layout->spread, overhead.activations, overhead.other, overhead.sd, usable,
-                           static_cast<double>(hardware.count)});
+  const MemoryTerms terms{weights->bytes,
+                          weights_spread(weights->basis),
+                          kv_bytes(*layout, kv_value_bytes(variant.kv), static_cast<double>(context),
+                                   static_cast<double>(concurrency), kv_paging(variant.engine, model)) *
+                              kv_copies(variant.engine, model, hardware.count),
+                          layout->spread,
+                          overhead.activations,
+                          overhead.other,
+                          overhead.sd,
+                          usable,
+                          static_cast<double>(hardware.count)};
+  auto sum = add_up(terms);
   MemoryEstimate estimate;
+  if (can_offload(variant.engine, hardware) && sum.need().probability_below(sum.available) < confidence)
+    if (const auto placed = make_room(model, variant, hardware, terms, confidence)) {
+      sum = add_up(with_host(terms, *placed));
+      estimate.host = host_share(terms, *placed, hardware);
+    }
   estimate.total = sum.total, estimate.available = sum.available, estimate.available_sd = sum.available_sd;
   estimate.weights = sum.weights, estimate.weights_sd = sum.weights_sd;
   estimate.kv_cache = sum.kv_cache, estimate.kv_cache_sd = sum.kv_cache_sd;

@@ -14,6 +14,7 @@
 #include "estimate/distribution.h"
 #include "estimate/engine_memory.h"
 #include "estimate/kv_cache.h"
+#include "estimate/offload.h"
 
 namespace advisor {
 
@@ -35,12 +36,20 @@ struct MemoryNumbers {
   Distribution need() const;  ///< with the spread of what is available
 };
 MemoryNumbers add_up(const MemoryTerms& terms);
+/// The terms of the devices when a part lies with the host.
+MemoryTerms with_host(MemoryTerms terms, const Placement& placed);
+/// What the host then needs: weights, cache and buffers like those of a device.
+Distribution host_need(const MemoryTerms& terms, const Placement& placed);
+HostShare host_share(const MemoryTerms& terms, const Placement& placed, const Hardware& hardware);
+/// Only llama.cpp computes with weights in the host's memory as this library describes it.
+bool can_offload(const std::string& engine, const Hardware& hardware);
 /// sd of the weights as a share of them, by what they were counted from.
 double weights_spread(std::string_view basis);
 
-/// nullopt when the size of the model is unknown.
+/// nullopt when the size of the model is unknown. Where the devices have no room with a chance of `confidence`, the
+/// host has memory and the engine offloads, as much as has to lie there does (MemoryEstimate::host).
 std::optional<MemoryEstimate> estimate_memory(const Model& model, const Variant& variant, const Hardware& hardware,
-                                              std::int64_t context, std::int64_t concurrency);
+                                              std::int64_t context, std::int64_t concurrency, double confidence = 0.9);
 /// Need less what is available, as a total around `available` that carries both spreads.
 Distribution memory_distribution(const MemoryEstimate& memory);
 

@@ -45,21 +45,39 @@ double exchange_seconds(const Model& model, const Device& device, double layers,
 
 using Rates = SpeedRates;
 
+/// Weights that are read for one token, and those that only others touch.
+struct Touched {
+  double read, rest, used;
+};
+Touched of_device(const SpeedWork& work) { return {work.read, work.rest, work.used}; }
+Touched of_host(const SpeedWork& work) { return {work.host_read, work.host_rest, work.used}; }
+
 /// Weights that `tokens` tokens touch: those of the first, and 1 - (1 - used)^(tokens - 1) of the rest.
-double weights_read(const SpeedWork& work, double tokens) {
-  if (work.rest <= 0 || work.used >= 1) return work.read + work.rest;
-  return work.read + work.rest * (1 - std::exp(std::log1p(-work.used) * (tokens - 1)));
+double weights_read(const Touched& of, double tokens) {
+  if (of.rest <= 0 || of.used >= 1) return of.read + of.rest;
+  return of.read + of.rest * (1 - std::exp(std::log1p(-of.used) * (tokens - 1)));
 }
-Number weights_read(const SpeedWork& work, const Number& tokens) {
-  const double bytes = weights_read(work, tokens.value);
-  if (work.rest <= 0 || work.used >= 1) return Number(bytes);
-  return tokens.chained(bytes, -std::log1p(-work.used) * (work.read + work.rest - bytes));
+Number weights_read(const Touched& of, const Number& tokens) {
+  const double bytes = weights_read(of, tokens.value);
+  if (of.rest <= 0 || of.used >= 1) return Number(bytes);
+  return tokens.chained(bytes, -std::log1p(-of.used) * (of.read + of.rest - bytes));
+}
+
+/// llama.cpp: tokens of a micro-batch, and the least of them for which weights are copied to the device.
+constexpr double micro_batch = 512, least_copied = 32;
+
+/// Seconds that the host's memory adds to a prompt of `tokens`.
+double host_prompt(const SpeedWork& work, double tokens) {
+  if (work.host_rate <= 0) return 0;
+  if (tokens < least_copied) return weights_read(of_host(work), tokens) / work.host_rate;
+  const double chunks = std::ceil(tokens / micro_batch);
+  return chunks * weights_read(of_host(work), std::min(tokens, micro_batch)) / work.host_link;
 }
 
 /// `Count`: how many sequences, a number or one that carries slopes.
 template <typename Count>
 Number step(const SpeedWork& work, const Rates& rates, const Count& sequences) {
-  const auto bytes = (work.cache * sequences) * rates.cache + weights_read(work, sequences);
+  const auto bytes = (work.cache * sequences) * rates.cache + weights_read(of_device(work), sequences);
   const auto memory = (bytes * rates.reading) * (1 / (work.bandwidth * work.devices));
   const auto compute = ((2 * work.active / (work.peak * work.devices)) * sequences) * rates.batch;
   const auto launch = work.layers * rates.launch;
@@ -67,7 +85,10 @@ Number step(const SpeedWork& work, const Rates& rates, const Count& sequences) {
   time = work.eager ? overlapped(time, launch) : time + launch;
   if (work.devices > 1) time = time + (work.layers * std::log2(work.devices)) * rates.exchange;
   if (work.stages > 1) time = time + (work.stages - 1) * rates.hop;
-  return time + sequences * (rates.sequence + work.exchange);
+  time = time + sequences * (rates.sequence + work.exchange);
+  if (work.host_rate > 0)
+    time = time + (work.host_cache * sequences + weights_read(of_host(work), sequences)) * (1 / work.host_rate);
+  return time;
 }
 
 /// Seconds of arithmetic for `count` prompts.
@@ -87,8 +108,8 @@ double pipeline_share(const SpeedWork& work, double tokens) {
 
 Number prompts(const SpeedWork& work, const Rates& rates, double tokens, double count) {
   const auto compute = pipeline_share(work, tokens * count) * prompt_arithmetic(work, rates, tokens, count);
-  const auto memory = (weights_read(work, tokens * count) / (work.bandwidth * work.devices)) * rates.reading;
-  return overlapped(compute, memory) + rates.prompt + work.layers * rates.launch;
+  const auto memory = (weights_read(of_device(work), tokens * count) / (work.bandwidth * work.devices)) * rates.reading;
+  return overlapped(compute, memory) + rates.prompt + work.layers * rates.launch + host_prompt(work, tokens * count);
 }
 
 /// A closed or open loop in its steady state, or in the middle of its run.
@@ -107,7 +128,8 @@ Serving serve(const SpeedWork& work, const Rates& rates, bool prompts_count) {
   if (load.requests > 0) serving.most = std::min(serving.most, static_cast<double>(load.requests));
   if (prompts_count) {
     serving.prompt = prompts(work, rates, input, 1);
-    serving.extra = serving.most > 1 ? prompt_arithmetic(work, rates, input, 1) : serving.prompt;
+    serving.extra =
+        serving.most > 1 ? prompt_arithmetic(work, rates, input, 1) + host_prompt(work, input) : serving.prompt;
   }
   if (load.requests_per_second <= 0) {
     serving.sequences = Number(serving.most);
@@ -235,6 +257,24 @@ std::optional<SpeedWork> speed_work(const Model& model, const Variant& variant, 
                     describe_scheme(variant.scheme), engine_traits(variant.engine), hardware, load);
 }
 
+namespace {
+
+/// What lies with the host is read there.
+void share_out(const SpeedBytes& bytes, SpeedWork& work) {
+  const auto& placed = *bytes.placed;
+  work.host_read = placed.host_read, work.host_rest = placed.host_rest;
+  work.read = std::max(0.0, work.read - placed.host_read);
+  work.rest = std::max(0.0, work.rest - placed.host_rest);
+  work.host_cache = work.cache * placed.cache_share;
+  work.cache -= work.host_cache;
+  work.capacity = std::max(1.0, static_cast<double>(work.load.concurrency));  // room was made for all of them
+  if (bytes.host == nullptr) return;
+  work.host_rate = std::exp(bytes.host->log_read.mean), work.host_rate_sd = bytes.host->log_read.sd;
+  work.host_link = std::exp(bytes.host->log_link.mean), work.host_link_sd = bytes.host->log_link.sd;
+}
+
+}  // namespace
+
 std::optional<SpeedWork> speed_work(const Model& model, const SpeedBytes& bytes, const SchemeInfo& scheme,
                                     const EngineTraits& engine, const Hardware& hardware, const Load& load) {
   const auto& device = hardware.device;
@@ -267,6 +307,7 @@ std::optional<SpeedWork> speed_work(const Model& model, const SpeedBytes& bytes,
   // Sequences under way are half done on average: engines let in what fits now, and preempt when it grows out.
   if (device.memory > 0 && work.cache > 0 && half_way > 0)
     work.capacity = std::max(1.0, std::floor((bytes.usable - bytes.stored) / work.cache));
+  if (bytes.placed != nullptr && bytes.placed->kind != OffloadKind::none) share_out(bytes, work);
   return work;
 }
 

@@ -12,6 +12,10 @@
 //               pipeline on chunks of 512 tokens, n of them in (n + s - 1) / (n · s) of the time (llama.cpp)
 //   request   = output · step(B) + B · operations / (ε · peak · devices)      prompts of others, batched with decoding
 //   overlap(a, b) = (a⁴ + b⁴)^¼
+//   host      = bytes read in the host's memory / its rate, added to a step: the device waits for it. A prompt of 32
+//   tokens
+//               or more is computed on the device, to which every chunk of 512 tokens copies the weights that it
+//               touches (llama.cpp: n_ubatch, op offload); added to the prompt.
 //
 // At a request rate λ the number under way follows from Little's law, B = λ · request(B), up to what the engine or its
 // cache holds. Beyond that, or when a run is too short to get there, the run is followed from its first request: what
@@ -28,6 +32,7 @@
 #include "core/hardware.h"
 #include "core/variant.h"
 #include "estimate/kv_cache.h"
+#include "estimate/offload.h"
 #include "estimate/speed_dual.h"
 
 namespace advisor {
@@ -81,6 +86,11 @@ struct SpeedWork {
   double stages = 1;        ///< that work one after the other
   double exchange = 0;      ///< seconds per token in the links between devices
   double capacity = 1e300;  ///< sequences whose cache fits
+  /// Weights in the host's memory (offload.h), beside `read`, `rest` and `cache`, which are the device's: bytes read
+  /// for one sequence, for others, and of KV per sequence. Rates in bytes per second; 0: nothing lies there.
+  double host_read = 0, host_rest = 0, host_cache = 0;
+  double host_rate = 0, host_link = 0;
+  double host_rate_sd = 0, host_link_sd = 0;  ///< of their logarithms
   bool eager = false, pipelined = false;
   Load load;
 };
@@ -95,7 +105,9 @@ struct SpeedBytes {
   double active_params = 0;      ///< multiplied per token
   const KvLayout* kv = nullptr;  ///< nullptr: not known, counts as none
   double kv_value_bytes = 2;
-  double usable = 0;  ///< bytes that the engine may fill
+  double usable = 0;                  ///< bytes that the engine may fill
+  const Placement* placed = nullptr;  ///< nullptr: all of it on the devices
+  const HostRates* host = nullptr;    ///< where something is placed with the host
 };
 /// How an engine works, looked up by its name once.
 struct EngineTraits {

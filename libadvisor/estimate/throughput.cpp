@@ -7,8 +7,10 @@
 #include <tuple>
 
 #include "estimate/fits.h"
+#include "estimate/memory.h"
 #include "estimate/speed_case.h"
 #include "estimate/speed_fit.h"
+#include "estimate/weights.h"
 
 namespace advisor {
 
@@ -57,6 +59,10 @@ SpeedEstimator::SpeedEstimator(const Knowledge& knowledge) {
   auto terms = terms_of(knowledge.fits, "speed");
   if (terms.empty()) terms = fitted = fit_speed(knowledge);
   table_ = SpeedTable(terms);
+  std::vector<FittedTerm> fitted_offload;
+  auto offload = terms_of(knowledge.fits, "offload");
+  if (offload.empty()) offload = fitted_offload = fit_offload(knowledge, terms);
+  offload_ = OffloadTable(offload);
   const SpeedCases cases(knowledge);
   struct Own {
     SpeedRow row;
@@ -267,6 +273,39 @@ std::optional<Rate> SpeedEstimator::time_per_token(const Model& model, const Var
   return ask(model, variant, hardware, load, SpeedQuantity::per_token);
 }
 
+std::vector<std::optional<Rate>> SpeedEstimator::with_host(const Model& model, const Variant& variant,
+                                                           const Hardware& hardware, const Load& load,
+                                                           std::span<const Asked> questions,
+                                                           const Placement& placed) const {
+  std::vector<std::optional<Rate>> answers(questions.size());
+  const auto here = site(variant, hardware, is_mixture(model));
+  const auto host = offload_.rates(hardware, placed.kind);
+  const auto weights = estimate_weights(model, variant);
+  if (!here || !host || !weights) return answers;
+  const auto kv = kv_layout(model);
+  const auto work = speed_work(model,
+                               {weights->bytes, weights->read_bytes, weights->active_params, kv ? &*kv : nullptr,
+                                kv_value_bytes(variant.kv), usable_memory(variant.engine, hardware), &placed, &*host},
+                               describe_scheme(variant.scheme), engine_traits(variant.engine), hardware, load);
+  if (!work) return answers;
+  Rate rate;
+  rate.basis = Basis::modelled;
+  rate.rows = here->setup.rows + offload_.rows();
+  rate.sources = here->setup.sources;
+  rate.sources.insert(rate.sources.end(), offload_.sources().begin(), offload_.sources().end());
+  rate.engine_version = table_.newest_version(variant.engine);
+  rate.how = "fitted to rows of " + here->setup.cell + ", and to " + std::to_string(offload_.rows()) +
+             " runs with weights in the host's memory" +
+             (hardware.host_bandwidth ? "" : "; the bandwidth of the host's memory is assumed");
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    auto loaded = *work;
+    loaded.load.requests_per_second = questions[i].requests_per_second;
+    rate.log = numbers(*here, loaded, questions[i].quantity, nullptr);
+    answers[i] = rate;
+  }
+  return answers;
+}
+
 std::optional<Prediction> SpeedEstimator::predict(const SpeedCase& question) const {
   const auto row = speed_row(question);
   if (!row) return std::nullopt;
@@ -301,6 +340,18 @@ double secant(const SpeedWork& work, const SpeedTerms& terms, std::size_t term, 
   return largest;
 }
 
+/// The same for one rate of the host's memory, which is no term of the model: known with `sd` of its logarithm.
+double host_share(const SpeedWork& work, const SpeedRates& rates, double SpeedWork::*rate, double sd, double centre,
+                  SpeedQuantity quantity) {
+  double largest = 0;
+  for (const double side : {-1.0, 1.0}) {
+    auto moved = work;
+    moved.*rate *= std::exp(side * sd);
+    largest = std::max(largest, std::abs(log_seconds(moved, rates, quantity).value - centre));
+  }
+  return largest;
+}
+
 }  // namespace
 
 Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity,
@@ -311,6 +362,13 @@ Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& set
     double share = seconds.slope[t] * setup.terms.sd[t];
     if (std::abs(share) > steep) share = secant(work, setup.terms, t, seconds.value, quantity);
     variance += share * share;
+  }
+  if (work.host_rate > 0) {
+    const double read =
+        host_share(work, setup.rates, &SpeedWork::host_rate, work.host_rate_sd, seconds.value, quantity);
+    const double link =
+        host_share(work, setup.rates, &SpeedWork::host_link, work.host_link_sd, seconds.value, quantity);
+    variance += read * read + link * link;
   }
   return {seconds.value, spread.total(std::sqrt(variance)), speed_df};
 }

@@ -14,6 +14,7 @@
 #include "core/knowledge.h"
 #include "core/variant.h"
 #include "estimate/distribution.h"
+#include "estimate/offload_fit.h"
 #include "estimate/prediction.h"
 #include "estimate/speed_levels.h"
 #include "estimate/speed_model.h"
@@ -84,6 +85,13 @@ class SpeedEstimator {
   using Measured = std::map<std::pair<std::string, std::string>, Observations>;  ///< by engine and device
   const Measured* measured(const std::string& model) const;
   static const Observations* observations(const Measured* measured, const SpeedLevels& levels);
+  /// The same questions with a part of the weights in the host's memory. Nothing that was measured of the model with
+  /// all of it on the device corrects them.
+  std::vector<std::optional<Rate>> with_host(const Model& model, const Variant& variant, const Hardware& hardware,
+                                             const Load& load, std::span<const Asked> questions,
+                                             const Placement& placed) const;
+  /// How fast weights in the host's memory are; nullopt: nothing was measured, or the machine has none.
+  const OffloadTable& offload() const { return offload_; }
   /// As the five questions answer, corrections by `own` included: ln of tokens per second, or of seconds.
   static Distribution numbers(const Site& site, const SpeedWork& work, SpeedQuantity quantity, const Observations* own);
 
@@ -99,6 +107,7 @@ class SpeedEstimator {
                           SpeedQuantity quantity) const;
 
   SpeedTable table_;
+  OffloadTable offload_;
   std::map<std::string, Measured> measured_;  ///< by model
 };
 

@@ -39,6 +39,8 @@ double folder_bytes(const TensorGroup& group, const WeightFormat& format) {
 /// Without the shapes of the matrices the mix cannot be laid out; its published average is taken.
 bool is_shapeless(const Layout& layout) { return layout.basis == "parameters"; }
 
+}  // namespace
+
 double stored_bytes(const TensorGroup& group, const Layout& layout, const WeightFormat& format) {
   if (!format.mix) {
     return is_shapeless(layout) && is_quantized(group.role) && format.bits < 16
@@ -49,8 +51,6 @@ double stored_bytes(const TensorGroup& group, const Layout& layout, const Weight
   const double bytes = gguf_bytes(group, *format.mix, format.imatrix, layout.gguf);
   return is_quantized(group.role) ? bytes * format.kept : bytes;
 }
-
-}  // namespace
 
 std::optional<ParameterCount> count_parameters(const Model& model) {
   const auto layout = layout_of(model);

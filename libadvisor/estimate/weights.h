@@ -44,6 +44,9 @@ WeightFormat weight_format(const Variant& variant);
 /// The same for a variant of `model`: weights published in mxfp4 are the experts' only.
 WeightFormat weight_format(const Variant& variant, const Model& model);
 
+/// Of the tensors of one group.
+double stored_bytes(const TensorGroup& group, const Layout& layout, const WeightFormat& format);
+
 struct WeightBytes {
   double stored = 0;
   double read = 0;  ///< for one decode step of one sequence: all but the embedding table, and the experts in use

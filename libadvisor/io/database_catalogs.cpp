@@ -4,9 +4,6 @@
 namespace advisor {
 namespace {
 
-/// Memory sizes are binary: an "80 GB" A100 reports 81920 MiB, a "141 GB" H200 143771 MiB, a "24 GB" 4090 24564 MiB.
-constexpr double gigabyte_of_memory = 1024.0 * 1024 * 1024;
-
 std::vector<Model> read_models(const Sqlite& database, const std::string& only) {
   const std::string sql =
       "SELECT m.model_id, family, developer, architecture, attention, native_dtype, specialty, params_b, "
@@ -56,7 +53,7 @@ std::vector<Device> read_devices(const Sqlite& database, const std::string& only
       "SELECT hardware_id, h.name, vendor, kind, g.generation, compute_capability, memory_gb, memory_bandwidth_gbs,"
       " fp32_tflops, fp16_tflops, bf16_tflops, fp8_tflops, int8_tops, fp4_tflops, int4_tops, sparse_2_4, "
       "unified_memory,"
-      " interconnect_gbs, h.source, h.locator, h.notes FROM hardware h JOIN generation_names g ON g.name = "
+      " interconnect_gbs, pcie_gbs, h.source, h.locator, h.notes FROM hardware h JOIN generation_names g ON g.name = "
       "h.generation" +
       where_is("hardware_id", only) + " ORDER BY hardware_id";
   return read_all<Device>(database, sql,
@@ -70,6 +67,7 @@ std::vector<Device> read_devices(const Sqlite& database, const std::string& only
                             d.sparse_2_4 = row.maybe_yes();
                             d.unified_memory = row.yes();
                             d.interconnect = times(row.maybe_number(), giga);
+                            d.host_link = times(row.maybe_number(), giga);
                             for (auto* text : {&d.url, &d.locator, &d.notes}) *text = row.text();
                           },
                           {only});

@@ -89,6 +89,28 @@ std::vector<SpeedMeasurement> read_speed(const Sqlite& database, const Selection
                                     {only.model, only.hardware});
 }
 
+std::vector<OffloadMeasurement> read_offload(const Sqlite& database) {
+  return read_all<OffloadMeasurement>(
+      database,
+      "SELECT source_file, coalesce(catalog_model, model_id), format, engine_name, engine_version, hardware,"
+      " hardware_count, host, host_memory_gb, host_bandwidth_gbs, n_cpu_moe, gpu_layers, input_len, output_len,"
+      " micro_batch, metric, value, url, locator, suspect FROM offload_rows ORDER BY source_file, line",
+      [](Row& row, OffloadMeasurement& o) {
+        for (auto* text : {&o.source, &o.model, &o.format, &o.engine, &o.engine_version, &o.hardware})
+          *text = row.text();
+        o.hardware_count = row.integer();
+        o.host = row.text();
+        o.host_memory = times(row.maybe_number(), gigabyte_of_memory);
+        o.host_bandwidth = times(row.maybe_number(), giga);
+        for (auto* count : {&o.cpu_moe_layers, &o.gpu_layers, &o.input_tokens, &o.output_tokens})
+          *count = row.maybe_integer();
+        o.micro_batch = row.maybe_number();
+        o.metric = row.text();
+        o.value = row.number();
+        for (auto* text : {&o.url, &o.locator, &o.suspect}) *text = row.text();
+      });
+}
+
 std::vector<Score> read_scores(const Sqlite& database, const std::string& model) {
   const std::string sql =
       "SELECT coalesce(catalog_model, model_id), task_id, family, metric_name, shots, mode, harness, scale, value, url,"
@@ -179,6 +201,7 @@ std::string scheme_of(const QualityMeasurement& row) {
 void read_measurements(const Sqlite& database, const Selection& only, Knowledge& knowledge) {
   knowledge.quality = read_quality(database, only.model);
   knowledge.speed = read_speed(database, only);
+  if (only.model.empty()) knowledge.offload = read_offload(database);  // a slice has what was fitted to them
   knowledge.scores = read_scores(database, only.model);
   knowledge.fits = read_fits(database, only, knowledge);
 }

@@ -18,6 +18,8 @@
 namespace advisor {
 
 inline constexpr double billion = 1e9, giga = 1e9, tera = 1e12;
+/// Memory sizes are binary: an "80 GB" A100 reports 81920 MiB, a "141 GB" H200 143771 MiB, a "24 GB" 4090 24564 MiB.
+inline constexpr double gigabyte_of_memory = 1024.0 * 1024 * 1024;
 
 inline std::optional<double> times(std::optional<double> number, double factor) {
   return number ? std::optional(*number * factor) : std::nullopt;

@@ -186,6 +186,7 @@ Probe probe_machine() {
   cpu.bandwidth = measure_read_bandwidth(result.cores);
   result.cpu.source = "probe";
   result.gpus = nvidia_devices(result.notes);
+  for (Hardware& gpu : result.gpus) gpu.host_memory = cpu.memory, gpu.host_bandwidth = cpu.bandwidth;
   return result;
 }
 

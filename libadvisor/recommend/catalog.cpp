@@ -164,8 +164,12 @@ CatalogModel Catalog::prepare(const Model& model) const {
       applied.treatment = static_cast<int>(i);
     } else if (layout) {
       auto variant = treatment.choice.variant;
-      const auto bytes = estimate_weights(model, *layout, weight_format(variant, model));
+      const auto format = weight_format(variant, model);
+      const auto bytes = estimate_weights(model, *layout, format);
       applied.stored = bytes.bytes, applied.read = bytes.read_bytes;
+      if (variant.format == "gguf")
+        if (auto layers = layer_bytes(*layout, format))
+          applied.layers = std::make_shared<const LayerBytes>(std::move(*layers));
       entry.active_params = bytes.active_params;
       if (!treatment.choice.upper.empty()) {
         variant.scheme = treatment.choice.upper;

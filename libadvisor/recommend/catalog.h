@@ -14,6 +14,7 @@
 #include "estimate/effort.h"
 #include "estimate/estimator.h"
 #include "estimate/kv_cache.h"
+#include "estimate/offload.h"
 #include "recommend/treatments.h"
 #include "rules/facts.h"
 
@@ -23,6 +24,7 @@ namespace advisor {
 struct Applied {
   int treatment = 0;                               ///< into Catalog::treatments
   double stored = 0, read = 0;                     ///< bytes of the weights; of them for a decode step of one sequence
+  std::shared_ptr<const LayerBytes> layers{};      ///< GGUF: what can move to the host's memory; nullptr: nothing
   double upper_stored = 0, upper_read = 0;         ///< mixed precision: if all layers had the larger scheme
   const PublishedCheckpoint* published = nullptr;  ///< the best one: official ones first, then by name
   const PublishedCheckpoint* official = nullptr;  ///< an official one of this family of schemes, whatever the technique

@@ -26,6 +26,8 @@ struct Slots {
       baseline_predicted = fact_slot("quality.baseline_predicted"), decode = fact_slot("speed.decode"),
       ttft = fact_slot("speed.ttft"), tpot = fact_slot("speed.tpot"), gain = fact_slot("speed.gain"),
       per_hour = fact_slot("cost.usd_per_hour"), per_million = fact_slot("cost.usd_per_million"),
+      offload_kind = fact_slot("offload.kind"), offload_layers = fact_slot("offload.layers"),
+      offload_bytes = fact_slot("offload.host_bytes"), offload_share = fact_slot("offload.host_share"),
       hours = fact_slot("effort.hours"), rows = fact_slot("quality.rows"), basis = fact_slot("quality.basis");
 };
 const Slots& slots() {
@@ -105,6 +107,10 @@ void CellJudge::set_estimates(const Cell& cell, const EngineSide& side) {
   number(s.memory_kv, memory_.kv_cache), number(s.memory_overhead, memory_.overhead);
   number(s.memory_available, memory_.available), number(s.memory_share, memory_.total / memory_.available);
   number(s.memory_kv_share, memory_.kv_cache / memory_.total);
+  facts.set(s.offload_kind, Value(std::string(name(placed_.kind))));
+  number(s.offload_layers, static_cast<double>(placed_.layers));
+  number(s.offload_bytes, placed_.host_weights);
+  number(s.offload_share, placed_.host_weights / (memory_.weights + placed_.left));
   number(s.mean, cell.has_value ? cell.value.mean : not_a_number);
   number(s.low, cell.has_value ? cell.value.quantile(0.05) : not_a_number);
   number(s.retention, cell.has_recovery ? kept_of_own(q_, model_, cell.recovery).mean : not_a_number);
@@ -141,6 +147,10 @@ const Facts& CellJudge::facts_of(const Cell& cell) {
   auto& side = side_of(treatment);
   Cell again;
   chance_of_memory(treatment, weights_of(treatment, what, side, again), side);
+  if (cell.offloaded > 0) {
+    placed_ = place(*what.layers, cell.offloaded);
+    chance_of(with_host(terms_, placed_));
+  }
   set_estimates(cell, side);
   shown_.quality = quality_words(tools_, q_, cell);
   if (const auto& quality = shown_.quality.estimate; quality && quality->retention) {

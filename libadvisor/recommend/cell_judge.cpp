@@ -47,7 +47,11 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
     side.usable = engine_memory(engine, q_.hardware);
     side.prefill = prefill_tokens(engine, q_.hardware.device);
     side.traits = engine_traits(engine);
+    side.offloads = can_offload(engine, q_.hardware);
   }
+  host_usable_ = usable_host_memory(q_.hardware);
+  for (const auto kind : {OffloadKind::experts, OffloadKind::layers})
+    host_rates_[static_cast<std::size_t>(kind)] = tools.estimator.speed().offload().rates(q_.hardware, kind);
   const auto& workload = q_.profile.workload;
   load_.input_tokens = workload.input_tokens, load_.output_tokens = workload.output_tokens;
   load_.concurrency = workload.concurrency;
@@ -142,9 +146,49 @@ double CellJudge::chance_of_memory(const CatalogTreatment& treatment, double wei
   const double cache = kv_bytes(*entry_->kv, treatment.kv_value_bytes, static_cast<double>(workload.context),
                                 static_cast<double>(workload.concurrency), side.paging) *
                        side.copies;
-  memory_ = add_up({weights, entry_->weights_spread, cache, entry_->kv->spread, side.overhead.activations,
-                    side.overhead.other, side.overhead.sd, side.usable, static_cast<double>(q_.hardware.count)});
+  terms_ = {weights,
+            entry_->weights_spread,
+            cache,
+            entry_->kv->spread,
+            side.overhead.activations,
+            side.overhead.other,
+            side.overhead.sd,
+            side.usable,
+            static_cast<double>(q_.hardware.count)};
+  placed_ = {};
+  return chance_of(terms_);
+}
+
+double CellJudge::chance_of(const MemoryTerms& terms) {
+  memory_ = add_up(terms);
   return memory_.need().probability_below(memory_.available);
+}
+
+std::optional<HostShare> CellJudge::host_share() const {
+  if (placed_.layers == 0) return std::nullopt;
+  return advisor::host_share(terms_, placed_, q_.hardware);
+}
+
+/// Moves as many layers to the host's memory as the devices have no room for. Where that does not help, nothing is
+/// changed. Both memories have to suffice; what is not known of the weights is the same for both, so the chance is that
+/// of the tighter one.
+bool CellJudge::make_room(const Applied& applied, Cell& cell) {
+  const double confidence = q_.profile.confidence;
+  const auto all = memory_;
+  if (applied.layers != nullptr && host_usable_ > 0) {
+    const auto layers = fewest_layers(applied.layers->layers(), [&](std::int64_t count) {
+      return chance_of(with_host(terms_, place(*applied.layers, count))) >= confidence;
+    });
+    placed_ = place(*applied.layers, layers);
+    const double host = layers > 0 ? host_need(terms_, placed_).probability_below(host_usable_) : 0;
+    if (host >= confidence) {
+      cell.chances.memory = std::min(host, chance_of(with_host(terms_, placed_)));
+      cell.offloaded = layers;
+      return true;
+    }
+  }
+  memory_ = all, placed_ = {};
+  return false;
 }
 
 /// Bytes of the weights. Of mixed precision as many as just fit: the average rises in steps of a tenth of a bit from
@@ -224,25 +268,29 @@ void CellJudge::judge_speed(const CatalogTreatment& treatment, const Applied& ap
                            ? 0
                            : (memory_.weights - applied.stored) / (applied.upper_stored - applied.stored);
   const double read = applied.read + share * (applied.upper_read - applied.read);
-  const auto work = speed_work(
-      *entry_->model,
-      {memory_.weights, read, entry_->active_params, &*entry_->kv, treatment.kv_value_bytes, side.usable.bytes},
-      treatment.scheme, side.traits, q_.hardware, load_);
+  const auto& host = host_rates_[static_cast<std::size_t>(placed_.kind)];
+  const bool offloaded = placed_.layers > 0;
+  if (offloaded && !host) return;
+  const auto work = speed_work(*entry_->model,
+                               {memory_.weights + placed_.left, read, entry_->active_params, &*entry_->kv,
+                                treatment.kv_value_bytes, side.usable.bytes, &placed_, offloaded ? &*host : nullptr},
+                               treatment.scheme, side.traits, q_.hardware, load_);
   if (!work) return;
   if (!side.speeds_asked)
     side.speeds_asked = true, side.speeds = SpeedEstimator::observations(entry_->speeds, here->levels);
   using Q = SpeedQuantity;
+  // Nothing was measured of the model with weights there.
+  const auto* own = offloaded ? nullptr : side.speeds;
   cell.has_speed = true;
-  cell.log_decode = SpeedEstimator::numbers(*here, *work, Q::decode, side.speeds);
+  cell.log_decode = SpeedEstimator::numbers(*here, *work, Q::decode, own);
   // Alone, nobody's prompt comes between two tokens.
   auto loaded = *work;
   loaded.load.requests_per_second = q_.profile.workload.requests_per_second.value_or(0);
   const bool shared = loaded.load.concurrency > 1 || loaded.load.requests_per_second > 0;
-  cell.log_tpot =
-      shared ? SpeedEstimator::numbers(*here, loaded, Q::per_token, side.speeds) : cell.log_decode.scaled(0, -1);
+  cell.log_tpot = shared ? SpeedEstimator::numbers(*here, loaded, Q::per_token, own) : cell.log_decode.scaled(0, -1);
   if (q_.profile.slo.tpot) cell.chances.tpot = cell.log_tpot.probability_below(std::log(*q_.profile.slo.tpot));
   if (q_.profile.slo.ttft) {
-    cell.log_ttft = SpeedEstimator::numbers(*here, loaded, Q::first_token, side.speeds);
+    cell.log_ttft = SpeedEstimator::numbers(*here, loaded, Q::first_token, own);
     cell.has_ttft = true;
     cell.chances.ttft = cell.log_ttft.probability_below(std::log(*q_.profile.slo.ttft));
   }
@@ -276,7 +324,8 @@ void CellJudge::judge_effort(const CatalogTreatment& treatment, const Applied& a
   for (std::size_t i = 0; i < jobs; ++i) {
     const auto* work = convert ? nullptr : treatment.work[i];
     if (!convert && work == nullptr) return;
-    const auto cost = job_cost(convert ? Job::convert : Job::compress, *entry_->work, work, memory_.weights, *rates_);
+    const auto cost =
+        job_cost(convert ? Job::convert : Job::compress, *entry_->work, work, memory_.weights + placed_.left, *rates_);
     const double mean = std::exp(cost.log_hours.mean);
     hours += mean, squares += mean * cost.log_hours.sd * mean * cost.log_hours.sd;
     df = std::min(df, cost.log_hours.df);
@@ -315,7 +364,9 @@ void CellJudge::judge(const Applied& applied, Cell& cell) {
   const double weights = weights_of(treatment, applied, side, cell);
   cell.chances.memory = chance_of_memory(treatment, weights, side);
   cell.memory_total = memory_.total, cell.memory_available = memory_.available;
-  if (!(*cell.chances.memory >= confidence)) return fail(Limit::memory);  // the cheapest question first
+  if (!(*cell.chances.memory >= confidence) && !(side.offloads && make_room(applied, cell)))
+    return fail(Limit::memory);  // the cheapest question first
+  cell.memory_total = memory_.total;
   if (forbidden(candidate_rule(applied, cell.action))) return;
   judge_quality(applied, cell);
   if (cell.chances.accuracy && !(*cell.chances.accuracy >= confidence)) return fail(Limit::accuracy);

@@ -2,6 +2,7 @@
 // treatment or for a model is looked up once; between two cells of one model there is arithmetic only.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -51,10 +52,13 @@ class CellJudge {
   const std::optional<JobRates>& job_rates() const { return rates_; }
   /// Of the last cell.
   const MemoryNumbers& memory() const { return memory_; }
+  /// What of it lies with the host; layers 0: nothing.
+  const Placement& placed() const { return placed_; }
+  std::optional<HostShare> host_share() const;
 
  private:
   struct EngineSide {
-    bool tried = false;
+    bool tried = false, offloads = false;
     UsableMemory usable;
     std::int64_t prefill = 0;
     EngineTraits traits;
@@ -81,6 +85,8 @@ class CellJudge {
   EngineSide& side_of(const CatalogTreatment& treatment);
   double weights_of(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell);
   double chance_of_memory(const CatalogTreatment& treatment, double weights, EngineSide& side);
+  double chance_of(const MemoryTerms& terms);
+  bool make_room(const Applied& applied, Cell& cell);
   const RuleSource* treatment_rule(const Applied& applied);
   const RuleSource* candidate_rule(const Applied& applied, Action action);
   void set_model(bool current);
@@ -120,11 +126,15 @@ class CellJudge {
   std::optional<Estimate> price_;
   std::optional<JobRates> rates_;
   Load load_;
+  MemoryTerms terms_;  ///< of the last cell, all of it on the devices
   MemoryNumbers memory_;
   struct Shown {
     int model = own_model, treatment = -1;
     QualityWords quality;
   } shown_;  ///< whose facts are all set
+  Placement placed_;
+  double host_usable_ = 0;
+  std::array<std::optional<HostRates>, 3> host_rates_{};  ///< by OffloadKind
   int model_ = own_model;
   const CatalogModel* entry_ = nullptr;
   const Applied* described_ = nullptr;  ///< whose candidate facts are set

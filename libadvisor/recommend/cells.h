@@ -46,6 +46,7 @@ struct Cell {
   Limit failed = Limit::memory;      ///< Fate::limit
   Chances chances;
   double memory_total = 0, memory_available = 0;  ///< bytes over all devices
+  std::int64_t offloaded = 0;                     ///< layers in the host's memory; of what kind the model decides
   double mixed_bits = 0;                          ///< of mixed precision: the average that just fits
   Distribution recovery;                          ///< of the score above chance, by its own uncompressed model
   Distribution value;                             ///< absolute score, fraction of 1

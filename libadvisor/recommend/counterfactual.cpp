@@ -166,7 +166,7 @@ class Search {
     const auto then = at(knob, step);
     const double ratio = knob.from > 0 ? std::abs(std::log(knob.value(step) / knob.from)) : 1;
     Situation as_set = now_;
-    if (get_field(now_.profile, knob.field).empty()) set_field(as_set.profile, knob.field, knob.from);
+    if (get_field(now_.profile, knob.field).empty() && knob.from > 0) set_field(as_set.profile, knob.field, knob.from);
     add(ratio, knob.field, get_field(as_set.profile, knob.field), then, trial(step), say(now_, then, knob));
     found_.back().unconfirmed = aim_.confirm ? std::optional(then) : std::nullopt;
   }

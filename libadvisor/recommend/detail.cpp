@@ -1,5 +1,6 @@
 #include "recommend/detail.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/units.h"
@@ -15,6 +16,25 @@ const CatalogTreatment& treatment_of(const Toolbox& tools, const Cell& cell) {
   return tools.catalog.treatments()[static_cast<std::size_t>(cell.treatment)];
 }
 
+std::string placement_text(const MemoryEstimate& memory) {
+  const auto& host = *memory.host;
+  const auto bytes = [](double value) { return format_quantity(value, Dimension::bytes); };
+  const std::string layers = std::to_string(host.layers) + " of " + std::to_string(host.of) + " layers";
+  return (host.kind == "experts" ? "the experts of the first " + layers : "the first " + layers + ", whole") +
+         " and the embedding table lie in the host's memory (" + bytes(host.weights + host.kv_cache) + " of " +
+         bytes(host.available) + "), " +
+         (host.kind == "experts" ? "attention, the other experts, the output head and the KV cache"
+                                 : "the other layers, their KV cache and the output head") +
+         " on the device (" + bytes(memory.total) + " of " + bytes(memory.available) + ")";
+}
+
+/// Of a cell of which a part lies with the host.
+const LayerBytes& layers_of(const CatalogModel& model, const Cell& cell) {
+  return *std::find_if(model.applied.begin(), model.applied.end(), [&](const Applied& one) {
+            return one.treatment == cell.treatment;
+          })->layers;
+}
+
 /// Sources, sample and basis of a speed are looked up in words; its numbers are the cell's.
 Estimate with(const Distribution& log, const Rate& rate) {
   return to_log_estimate(log, rate.basis, rate.rows, rate.sources);
@@ -28,7 +48,11 @@ void add_speeds(const Toolbox& tools, const Question& q, const Cell& cell, Optio
   const double arriving = workload.requests_per_second.value_or(0);
   using Q = SpeedQuantity;
   const SpeedEstimator::Asked questions[] = {{Q::decode, 0}, {Q::first_token, arriving}, {Q::per_token, arriving}};
-  const auto rates = tools.estimator.speed().rates(model, option.variant, q.hardware, load, questions);
+  const auto& speed = tools.estimator.speed();
+  const auto rates = cell.offloaded > 0
+                         ? speed.with_host(model, option.variant, q.hardware, load, questions,
+                                           place(layers_of(q.at(tools, cell.model), cell), cell.offloaded))
+                         : speed.rates(model, option.variant, q.hardware, load, questions);
   const auto &decode = rates[0], &first = rates[1], &token = rates[2];
   if (decode) {
     option.decode_tokens_per_second = with(cell.log_decode, *decode);
@@ -90,7 +114,10 @@ MemoryEstimate memory_words(const Toolbox& tools, const Question& q, CellJudge& 
   judge.facts_of(cell);
   const auto& numbers = judge.memory();
   words.total = numbers.total, words.weights = numbers.weights, words.weights_sd = numbers.weights_sd;
-  words.overhead = numbers.overhead;
+  words.overhead = numbers.overhead, words.overhead_sd = numbers.overhead_sd;
+  words.kv_cache = numbers.kv_cache, words.kv_cache_sd = numbers.kv_cache_sd;
+  words.activations = numbers.activations;
+  words.host = judge.host_share();
   return words;
 }
 
@@ -100,6 +127,7 @@ Option describe(const Toolbox& tools, const Question& q, CellJudge& judge, const
   option.action = name(cell.action);
   option.variant = variant_of(tools, q, cell);
   option.memory = memory_words(tools, q, judge, cell);
+  if (option.memory.host) option.evidence.push_back({"placement", "host", placement_text(option.memory), {}});
   const auto& quality = judge.quality();  // of memory_words()
   option.quality = quality.estimate;
   if (option.quality)

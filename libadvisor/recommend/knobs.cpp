@@ -14,9 +14,9 @@ namespace {
 constexpr double gib = 1024.0 * 1024.0 * 1024.0;
 /// A question with a thousandth of the limit, or a machine of more than 64 times the memory, is another question.
 constexpr int most_decades = 3;
-constexpr double most_memory = 64;
-constexpr int most_doublings = 4;           ///< of devices: 16 times as many
-constexpr std::int64_t context_step = 256;  ///< tokens
+constexpr double most_memory = 64, most_host_memory = 4096;  // times as much; GiB
+constexpr int most_doublings = 4;                            ///< of devices: 16 times as many
+constexpr std::int64_t context_step = 256;                   ///< tokens
 
 /// The i-th number of three digits above `from`: 0.999, 1.00, 1.01 ...
 double three_digits(double from, int i) {
@@ -44,6 +44,15 @@ Knob downwards(const std::string& field, double from, double unit, double least)
 Knob memory_of(const Hardware& hardware) {
   const double from = hardware.device.memory / gib;
   return {"hardware.memory", hardware.device.memory, static_cast<int>(900 * std::log10(most_memory)),
+          [from](int step) { return three_digits(from, step) * gib; }};
+}
+
+/// Where weights can lie in it. Nobody has more than 4 TiB beside a device; where it is not known it may be any.
+Knob host_memory_of(const Profile& profile, const Hardware& hardware) {
+  const bool can = has_host_memory(hardware) && (profile.engine == "any" || profile.engine == "llama.cpp");
+  const double from = std::max(1.0, hardware.host_memory.value_or(0) / gib);
+  const int steps = can ? std::max(0, static_cast<int>(900 * std::log10(most_host_memory / from))) : 0;
+  return {"hardware.host_memory", hardware.host_memory.value_or(0), steps,
           [from](int step) { return three_digits(from, step) * gib; }};
 }
 
@@ -89,6 +98,7 @@ std::vector<Knob> knobs(const Situation& now) {
   if (p.budget.hours_to_compress) all.push_back(upwards("budget.hours_to_compress", *p.budget.hours_to_compress, 0.01));
   all.push_back(downwards("confidence", p.confidence, 100, find_field("confidence").min));
   all.push_back(memory_of(now.hardware));
+  all.push_back(host_memory_of(p, now.hardware));
   all.push_back(context_of(p));
   const auto concurrency = static_cast<double>(p.workload.concurrency);
   all.push_back({"workload.concurrency", concurrency, static_cast<int>(p.workload.concurrency - 1),
@@ -137,6 +147,7 @@ Situation changed(const Situation& now, const std::vector<Device>& devices, cons
   const auto& wanted = then.profile.hardware;
   if (field == "hardware.count") then.hardware.count = wanted.count;
   if (field == "hardware.memory") then.hardware.device.memory = *wanted.memory;
+  if (field == "hardware.host_memory") then.hardware.host_memory = wanted.host_memory;
   if (field == "hardware.id") {
     then.hardware.device =
         *std::find_if(devices.begin(), devices.end(), [&](const Device& device) { return device.id == to; });
@@ -159,6 +170,9 @@ std::string say(const Situation& now, const Situation& then, const Knob& knob) {
   if (field == "budget.hours_to_compress") return "if compression may take " + text;
   if (field == "confidence") return "at a confidence of " + in_percent(number);
   if (field == "hardware.memory") return "with " + more_memory(number - now.hardware.device.memory);
+  if (field == "hardware.host_memory")
+    return "with " + format_number(std::ceil(number / gib * 10 - 1e-6) / 10) +
+           " GiB of host memory, where a part of the weights would lie";
   if (field == "workload.context") return "at a context of " + text;
   if (field == "workload.concurrency")
     return number == 1 ? "with one request at a time" : "with " + text + " requests at the same time";

@@ -246,7 +246,8 @@ void add_plan(const Toolbox& tools, const Question& q, CellJudge& judge, const C
   auto started = launch(option.variant, q.hardware, load.context, load.concurrency,
                         row != nullptr ? row->checkpoint
                         : made         ? "OUT"
-                                       : model);
+                                       : model,
+                        option.memory.host ? &*option.memory.host : nullptr);
   option.launch = std::move(started.settings);
   option.launch_command = std::move(started.command);
   if (treatment.choice.executable) {

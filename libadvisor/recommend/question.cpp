@@ -7,6 +7,7 @@
 #include "core/suggest.h"
 #include "core/units.h"
 #include "estimate/cost.h"
+#include "estimate/offload.h"
 #include "recommend/accuracy.h"
 #include "recommend/treatments.h"
 
@@ -122,6 +123,9 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
                                           : q.standings->models[static_cast<std::size_t>(q.current)];
   add_default_limit(profile, q);
   if (profile.engine == "any") q.defaults["engine"] = "any: " + join(engines_to_try(profile, hardware.device), " and ");
+  if (usable_host_memory(hardware) > 0 && !hardware.host_bandwidth)
+    q.defaults["hardware.host_bandwidth"] =
+        format_quantity(assumed_host_bandwidth, Dimension::bytes_per_second) + " (two channels of DDR4-3200; assumed)";
   if (!profile.given.contains("cost.utilisation"))
     q.defaults["cost.utilisation"] = format_number(profile.cost.utilisation);
   return q;

@@ -10,6 +10,7 @@
 
 #include "core/suggest.h"
 #include "core/units.h"
+#include "estimate/memory.h"
 #include "recommend/accuracy.h"
 #include "recommend/detail.h"
 
@@ -74,6 +75,11 @@ std::string limit_reason(const Toolbox& tools, const Question& q, CellJudge& jud
       rejection.memory_detail = "weights " + bytes(memory.weights) + ", KV cache " + bytes(memory.kv_cache) + " for " +
                                 std::to_string(memory.concurrency) + " x " + std::to_string(memory.context) +
                                 " tokens, engine " + bytes(memory.overhead);
+      if (const auto& engine =
+              tools.catalog.treatments()[static_cast<std::size_t>(cell.treatment)].choice.variant.engine;
+          can_offload(engine, q.hardware))
+        *rejection.memory_detail +=
+            "; " + bytes(usable_host_memory(q.hardware)) + " of the host's memory do not make room for it either";
       return "needs " + bytes(memory.total) + ", " + bytes(memory.available) + " available on " +
              device_name(q.hardware) + " (" + odds + ")";
     }

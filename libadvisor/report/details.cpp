@@ -70,6 +70,13 @@ Block memory(const MemoryEstimate& memory) {
   line("engine", memory.overhead, memory.overhead_sd);
   line("total", memory.total, 0);
   line("available", memory.available, memory.available_sd);
+  if (memory.host) {
+    const auto& host = *memory.host;
+    block.rows.push_back({"in the host's memory", (host.kind == "experts" ? "experts of " : "") +
+                                                      std::to_string(host.layers) + " of " + std::to_string(host.of) +
+                                                      " layers: " + words::bytes(host.weights + host.kv_cache) + ", " +
+                                                      words::bytes(host.available) + " available"});
+  }
   block.rows.push_back({"assumed", std::to_string(memory.concurrency) + " sequences of " +
                                        std::to_string(memory.context) + " tokens; " + memory.basis +
                                        (memory.assumed.empty() ? "" : "; " + memory.assumed)});

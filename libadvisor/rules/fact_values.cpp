@@ -146,6 +146,8 @@ void put_hardware(FactLayer& facts, const Hardware& hardware) {
   put(facts, "hardware.fp4_rate", device.fp4);
   put(facts, "hardware.int4_rate", device.int4);
   if (device.sparse_2_4) facts.set("hardware.sparse_2_4", Value(*device.sparse_2_4));
+  put(facts, "hardware.host_memory", hardware.host_memory);
+  put(facts, "hardware.host_bandwidth", hardware.host_bandwidth);
   facts.set("hardware.unified_memory", Value(device.unified_memory));
 
   const Lack* lack = find_lack(device.generation);

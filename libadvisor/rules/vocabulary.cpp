@@ -79,6 +79,8 @@ void add_hardware(Names names) {
     names.add(number("hardware." + std::string(dtype) + "_rate", D::ops_per_second, "dense peak; 0 = no such unit"));
   }
   names.add(boolean("hardware.sparse_2_4", "runs 2:4 sparse matrices at more than dense speed"));
+  names.add(number("hardware.host_memory", D::bytes, "of the host, beside the devices"));
+  names.add(number("hardware.host_bandwidth", D::bytes_per_second, "of the host's memory"));
   names.add(boolean("hardware.unified_memory", "CPU and GPU share the memory"));
 }
 
@@ -145,6 +147,10 @@ void add_estimates(Names names) {
   names.add(number("memory.available", D::bytes, "usable by the engine over all devices"));
   names.add(number("memory.share", D::ratio, "needed / available"));
   names.add(number("memory.kv_share", D::ratio, "KV cache / needed"));
+  names.add(text("offload.kind", "what lies in the host's memory: none, experts or (whole) layers"));
+  names.add(number("offload.layers", D::count, "of how many layers"));
+  names.add(number("offload.host_bytes", D::bytes, "of weights there"));
+  names.add(number("offload.host_share", D::ratio, "of the weights"));
   names.add(number("quality.mean", D::ratio, "estimated score"));
   names.add(number("quality.low", D::ratio, "lower end of its interval"));
   names.add(number("quality.retention", D::ratio, "estimated score relative to the uncompressed model"));

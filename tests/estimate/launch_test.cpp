@@ -72,5 +72,20 @@ TEST(Launch, CommandsAreOneShellLine) {
   EXPECT_EQ(launch(served("transformers"), gpu, 4096, 2, "m").command, "");
 }
 
+TEST(Launch, WhatLiesWithTheHostIsASettingOfLlamaCpp) {
+  Hardware card;
+  card.device.kind = "consumer-gpu";
+  Variant variant;
+  variant.engine = "llama.cpp", variant.format = "gguf", variant.scheme = "Q4_K_M";
+  const HostShare experts{"experts", 36, 48}, layers{"layers", 24, 40};
+  auto settings = launch_settings(variant, card, 4096, 1, &experts);
+  EXPECT_EQ(settings.at("n-cpu-moe"), "36");
+  EXPECT_EQ(settings.at("n-gpu-layers"), "999");
+  settings = launch_settings(variant, card, 4096, 1, &layers);
+  EXPECT_EQ(settings.at("n-gpu-layers"), "17") << "16 layers and the output";
+  EXPECT_FALSE(settings.contains("n-cpu-moe"));
+  EXPECT_NE(launch(variant, card, 4096, 1, "m.gguf", &experts).command.find("--n-cpu-moe 36"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace advisor

@@ -54,6 +54,7 @@ class SmallData : public testing::Test {
     fs::remove_all(root_);
     fs::create_directories(data() / "measurements/quality");
     fs::create_directories(data() / "measurements/speed");
+    fs::create_directories(data() / "measurements/offload");
     for (const char* sql : {"schema.sql", "derive.sql", "checks.sql"}) fs::copy(source_data / sql, data() / sql);
     for (const auto& entry : fs::directory_iterator(source_data)) {
       if (entry.path().extension() == ".csv" && entry.path().stem() != "unjoined") {

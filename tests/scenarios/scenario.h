@@ -93,6 +93,7 @@ inline Hardware hardware_of(const Profile& profile) {
   if (wanted.fp16) hardware.device.fp16 = wanted.fp16;
   if (wanted.fp8) hardware.device.fp8 = wanted.fp8;
   if (wanted.int8) hardware.device.int8 = wanted.int8;
+  hardware.host_memory = wanted.host_memory, hardware.host_bandwidth = wanted.host_bandwidth;
   if (!wanted.generation.empty()) hardware.device.generation = wanted.generation;
   return hardware;
 }

@@ -3,8 +3,8 @@
 //   source:   what stands behind it: a file of data/, an id of data/sources.csv, an address that stands in data/,
 //             "arithmetic" (done in `why`) or "profile" (what the user said); one or a list
 //   profile:  the profile as text
-//   expect:   outcome, verdict; of the first option model, technique, scheme, engine, kv, published (its checkpoint):
-//   one
+//   expect:   outcome, verdict; of the first option model, technique, scheme, engine, kv, offload (none, experts,
+//   layers), published (its checkpoint): one
 //             value or a list of admissible ones; recipe (libadvisor makes it); of the variants that meet all limits
 //             offers / offers_not (schemes), sparsity / sparsity_not (shares of weights removed);
 //             rejects ("<code> <action>"); rules (ids that fire for a variant of the model in use, or for any that
@@ -78,7 +78,7 @@ void expect_none(const Document& expect, const char* key, const std::set<std::st
 
 void check_first(const Document& expect, const Recommendation& answer) {
   if (answer.options.empty()) {
-    for (const char* key : {"model", "technique", "scheme", "engine", "kv", "published", "recipe"})
+    for (const char* key : {"model", "technique", "scheme", "engine", "kv", "offload", "published", "recipe"})
       EXPECT_EQ(find(expect, key), nullptr) << key << " of no option";
     return;
   }
@@ -88,6 +88,7 @@ void check_first(const Document& expect, const Recommendation& answer) {
   expect_one_of(expect, "scheme", first.variant.scheme);
   expect_one_of(expect, "engine", first.variant.engine);
   expect_one_of(expect, "kv", first.variant.kv);
+  expect_one_of(expect, "offload", first.memory.host ? first.memory.host->kind : "none");
   expect_one_of(expect, "published", first.published_checkpoint.value_or("none"));
   EXPECT_TRUE(find(expect, "recipe") == nullptr || first.recipe.has_value()) << "libadvisor must execute it";
 }
@@ -135,9 +136,10 @@ void check_answer(const Profile& profile, const Recommendation& answer) {
 /// Keys are closed here too: a misspelt expectation must not pass silently.
 void check_keys(const Document& scenario, const Document& expect) {
   const std::set<std::string> outer{"why", "source", "profile", "expect"};
-  const std::set<std::string> inner{"outcome", "verdict",  "model",        "technique", "scheme", "engine",
-                                    "kv",      "recipe",   "published",    "offers",    "serves", "offers_not",
-                                    "error",   "sparsity", "sparsity_not", "rejects",   "rules",  "helps"};
+  const std::set<std::string> inner{"outcome",      "verdict",    "model",   "technique", "scheme",
+                                    "engine",       "kv",         "recipe",  "published", "offers",
+                                    "serves",       "offers_not", "offload", "error",     "sparsity",
+                                    "sparsity_not", "rejects",    "rules",   "helps"};
   for (const auto& member : scenario.members) EXPECT_THAT(outer, Contains(member.key));
   for (const auto& member : expect.members) EXPECT_THAT(inner, Contains(member.key));
 }
