@@ -68,26 +68,13 @@ double share_of(const po::variables_map& values, const char* option, double fall
   return value;
 }
 
-/// "0.5" or "2:4".
 void set_sparsity(Variant& variant, const std::string& text) {
-  const auto quantity = [&] {
-    try {
-      return parse_quantity(text, Dimension::none);
-    } catch (const Error&) {
-      return -1.0;
-    }
-  };
-  if (text == "2:4" || text == "4:8") {
-    variant.pattern = text;
-    variant.sparsity = 0.5;
-    return;
+  try {
+    const Sparsity sparsity = parse_sparsity(text);
+    variant.sparsity = sparsity.share, variant.pattern = sparsity.pattern;
+  } catch (const Error& error) {
+    throw Error(error.code(), std::string("--sparsity ") + error.what());
   }
-  variant.sparsity = quantity();
-  if (!(variant.sparsity >= 0 && variant.sparsity < 1)) {
-    throw Error(ErrorCode::invalid_argument,
-                "--sparsity \"" + text + "\" is neither a share from 0 to below 1 nor a pattern (2:4, 4:8)");
-  }
-  if (variant.sparsity > 0) variant.pattern = "unstructured";
 }
 
 PointRequest request_of(const po::variables_map& values) {
@@ -163,6 +150,9 @@ std::string text_of(const PointEstimate& answer) {
   out += "\n\n" + table.text() + "\n";
   for (const NamedEstimate& e : answer.estimates)
     if (e.estimate && !e.how.empty()) out += e.name + (e.task.empty() ? "" : " (" + e.task + ")") + ": " + e.how + "\n";
+  for (const PointRule& rule : answer.rules)
+    out += std::string(rule.kind == "forbid" ? "forbidden" : "warning") +
+           (rule.task.empty() ? "" : " (" + rule.task + ")") + ": " + rule.because + " [" + rule.rule + "]\n";
   for (const std::string& warning : answer.warnings) out += "warning: " + warning + "\n";
   out += "Defaults applied:";
   const char* separator = " ";
@@ -188,7 +178,7 @@ const Command estimate_command = {
     "estimate --model ID [--technique T --scheme S --engine E --hardware H --task T ...] [--json]",
     "Every number has a mean, an interval, its basis (measured, transferred, modelled), the number of measurements "
     "and\n"
-    "their sources; what cannot be estimated says what would be needed.\n\n"
+    "their sources; what cannot be estimated says what would be needed. Rules that forbid it or warn are named.\n\n"
     "  advisor estimate --model meta-llama/Llama-3.1-8B-Instruct --scheme W4A16-g128 --technique gptq \\\n"
     "      --hardware nvidia-a100-sxm4-80gb --task mmlu --concurrency 8\n",
     run};

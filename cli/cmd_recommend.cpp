@@ -16,6 +16,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
                         "the profile: YAML or JSON")(
       "set", po::value<std::vector<std::string>>()->value_name("FIELD=VALUE")->composing(),
       "override a field, e.g. --set workload.context=8192 (repeatable)")(
+      "consider", po::value<std::vector<std::string>>()->value_name("VARIANT")->composing(),
+      "why not this one? e.g. --consider 'magnitude sparsity=50%' --consider 'Q2_K' (repeatable)")(
       "rules", po::value<std::vector<std::string>>()->value_name("DIR")->composing(),
       "a file or folder of your own rules, beside the shipped ones (repeatable; default: $ADVISOR_RULES)")(
       "markdown", "print Markdown")(
@@ -32,6 +34,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
     const auto [field, value] = split_setting(setting, "--set");
     set_field(profile, field, std::string_view(value));
   }
+  for (const std::string& variant : list_of(values, "consider"))
+    set_field(profile, "consider." + std::to_string(profile.consider.size()), std::string_view(variant));
   const Recommendation answer = open_advisor(values).recommend(profile);
   const Page page = overview(answer);
   if (values.count("out") != 0)
@@ -53,9 +57,13 @@ int run(const std::vector<std::string>& args, const Command& self) {
 
 const Command recommend_command = {
     "recommend", "what to do with a model on given hardware, and why",
-    "recommend P.yaml [--set FIELD=VALUE]... [--json | --markdown] [--out DIR]",
+    "recommend P.yaml [--set FIELD=VALUE]... [--consider VARIANT]... [--json | --markdown] [--out DIR]",
     "Prints the verdict (keep, compress, switch, compress_and_switch, or a portfolio for several tasks), ranked\n"
     "options with intervals and sources, and why everything else was rejected. Defaults that were applied are listed.\n"
+    "--consider asks about a variant that is not looked at by default, by its parts in any order: model, technique,\n"
+    "scheme, sparsity=, pattern, format, engine and kv=, as in 'W4A8-int8-g128 engine=sglang' or 'magnitude\n"
+    "sparsity=50%'. It is judged like all others, and the answer says what became of it; `consider:` in the profile\n"
+    "does the same.\n"
     "Exit code 0: recommended, 1: infeasible, 3: insufficient evidence. 'advisor catalog fields' lists the fields.\n",
     run};
 

@@ -1,5 +1,8 @@
 // The facade over one point: names resolved, defaults filled in and printed, only the needed rows loaded.
 #include <algorithm>
+#include <iterator>
+#include <map>
+#include <tuple>
 #include <utility>
 
 #include "core/error.h"
@@ -10,7 +13,10 @@
 #include "facade_resolve.h"
 #include "io/database.h"
 #include "io/local_database.h"
+#include "recommend/consider.h"
 #include "recommend/toolbox.h"
+#include "rules/facts.h"
+#include "rules/rule_set.h"
 
 namespace advisor {
 namespace {
@@ -19,35 +25,17 @@ namespace fs = std::filesystem;
 
 using Defaults = std::map<std::string, std::string>;
 
-/// The technique that a scheme is made with when nobody says: the simplest that libadvisor or the engine's tools have.
-std::string usual_technique(const Variant& variant, const SchemeInfo& scheme) {
-  if (scheme.grid == "gguf") {
-    if (variant.scheme.starts_with("IQ") || variant.scheme.starts_with("TQ")) return "gguf-i";
-    return variant.scheme.find("_K") != std::string::npos ? "gguf-k" : "gguf-legacy";
-  }
-  if (scheme.weight_bits < 16) {
-    const bool own = scheme.grid == "fp8" || scheme.grid == "nvfp4" || scheme.grid == "mxfp4";
-    return own ? scheme.grid : "rtn";
-  }
-  return variant.sparsity > 0 ? "wanda" : "none";
-}
-
 void fill_variant(const Profile& profile, Variant& variant, Defaults& defaults) {
-  const auto fill = [&](std::string& member, const char* option, const std::string& value) {
-    if (!member.empty()) return;
-    member = value;
-    defaults[option] = value;
-  };
   variant.model = profile.model;
-  fill(variant.scheme, "scheme", "W16A16");
-  const SchemeInfo scheme = describe_scheme(variant.scheme);
-  const bool gguf = scheme.grid == "gguf";
-  const bool plain = scheme.weight_bits >= 16 && variant.sparsity == 0;
-  fill(variant.technique, "technique", usual_technique(variant, scheme));
-  fill(variant.format, "format", gguf ? "gguf" : plain ? "safetensors" : "compressed-tensors");
   if (profile.engine != "any") variant.engine = profile.engine;
-  fill(variant.engine, "engine", variant.format == "gguf" ? "llama.cpp" : "vllm");
-  fill(variant.kv, "kv", "fp16");
+  const Variant asked = variant;
+  complete(variant);
+  for (const auto& [option, member] : {std::pair{"scheme", &Variant::scheme},
+                                       {"technique", &Variant::technique},
+                                       {"format", &Variant::format},
+                                       {"engine", &Variant::engine},
+                                       {"kv", &Variant::kv}})
+    if ((asked.*member).empty()) defaults[option] = variant.*member;
   if (const auto known = kv_formats(); std::find(known.begin(), known.end(), variant.kv) == known.end()) {
     throw Error(ErrorCode::invalid_argument, "unknown number format of the KV cache \"" + variant.kv + '"' +
                                                  did_you_mean(variant.kv, known) + "; known: " + join(known));
@@ -91,19 +79,89 @@ const Device& device_of(const Probe& machine) {
   return (machine.gpus.empty() ? machine.cpu : machine.gpus.front()).device;
 }
 
-/// The matrix of what engines load speaks about machines of the catalog; its silence is worth a word too.
+/// What the matrix of what engines load says about machines of the catalog is for rules; its silence is worth a word.
 void check_engine(const Knowledge& knowledge, const Hardware& hardware, PointEstimate& answer) {
   const Variant& variant = answer.request.variant;
   if (hardware.device.generation.empty()) return;
   const std::string what =
       variant.engine + " with " + variant.format + " " + variant.scheme + " on " + hardware.device.generation;
-  const EngineSupport* row = find_support(knowledge, variant, hardware.device.generation);
-  if (row == nullptr) {
-    if (variant.format != "safetensors") answer.warnings.push_back("the engine matrix says nothing about " + what);
-  } else if (row->supported != "yes") {
-    answer.warnings.push_back(what + (row->supported == "no" ? " is not supported" : " is emulated") + " (" +
-                              row->source + ")");
+  if (find_support(knowledge, variant, hardware.device.generation) == nullptr && variant.format != "safetensors")
+    answer.warnings.push_back("the engine matrix says nothing about " + what);
+}
+
+void set_estimates(const std::vector<NamedEstimate>& estimates, const std::string& task, FactSheet& sheet) {
+  static const std::map<std::string, const char*> facts{{"memory.weights", "memory.weights"},
+                                                        {"memory.kv_cache", "memory.kv_cache"},
+                                                        {"memory.overhead", "memory.overhead"},
+                                                        {"memory.total", "memory.total"},
+                                                        {"memory.available", "memory.available"},
+                                                        {"quality.value", "quality.mean"},
+                                                        {"quality.retention", "quality.retention"},
+                                                        {"decode_tokens_per_second", "speed.decode"},
+                                                        {"ttft_seconds", "speed.ttft"},
+                                                        {"tpot_seconds", "speed.tpot"}};
+  for (const auto& named : estimates) {
+    if (!named.estimate || (!named.task.empty() && named.task != task)) continue;
+    const auto& value = *named.estimate;
+    if (const auto fact = facts.find(named.name); fact != facts.end()) sheet.set(fact->second, Value(value.mean));
+    if (named.name == "quality.value") sheet.set("quality.low", Value(value.low));
+    if (named.name == "quality.baseline")
+      sheet.set("quality.baseline_predicted", Value(value.basis != Basis::measured));
+    if (named.name != "quality.retention") continue;
+    sheet.set("quality.rows", Value(static_cast<double>(value.n)));
+    sheet.set("quality.basis", Value(std::string(name(value.basis))));
   }
+  const auto share = [&](const char* fact, const char* part, const char* whole) {
+    const auto *top = sheet.find(part), *bottom = sheet.find(whole);
+    if (top != nullptr && bottom != nullptr) sheet.set(fact, Value(std::get<double>(*top) / std::get<double>(*bottom)));
+  };
+  share("memory.share", "memory.total", "memory.available");
+  share("memory.kv_share", "memory.kv_cache", "memory.total");
+}
+
+void set_plan(const Knowledge& knowledge, const Variant& variant, FactSheet& sheet) {
+  const bool whole = variant.technique == "none" && variant.sparsity == 0 && kv_bits(variant.kv) >= 16;
+  TreatmentChoice choice;
+  choice.variant = variant;
+  choice.parts = {variant};
+  const PublishedCheckpoint* published = nullptr;
+  for (const auto& row : knowledge.published)
+    if (row.model == variant.model && holds(row, choice)) published = &row;
+  sheet.set("plan.action", whole ? "keep" : "compress");
+  sheet.set("plan.current_model", Value(true));
+  sheet.set("plan.retrained", Value(is_retrained(variant.technique)));
+  sheet.set("plan.is_qat", Value(variant.technique == "qat"));
+  sheet.set("plan.uses_published", Value(published != nullptr));
+}
+
+/// What forbids the point or warns of it. A rule that fires for every task alike is said once.
+std::vector<PointRule> rules_that_fire(const RuleSet& rules, const Knowledge& knowledge, const Point& point,
+                                const PointEstimate& answer) {
+  const auto technique = std::find_if(knowledge.techniques.begin(), knowledge.techniques.end(),
+                                      [&](const Technique& one) { return one.id == point.variant.technique; });
+  const auto tasks = point.tasks.empty() ? std::vector<Task>(1) : point.tasks;
+  std::map<std::tuple<bool, std::string, std::string>, std::vector<PointRule>> found;  // forbids first, then by id
+  for (const auto& task : tasks) {
+    Profile profile = answer.request.profile;
+    (task.kind == "type" ? profile.task.type : profile.task.benchmark) = task.id;
+    const auto& device = point.hardware.device;
+    auto sheet = collect(profile, point.hardware, point.model, point.variant, task,
+                         technique == knowledge.techniques.end() ? nullptr : &*technique,
+                         find_support(knowledge, point.variant, device.generation));
+    set_plan(knowledge, point.variant, sheet);
+    set_estimates(answer.estimates, task.id, sheet);
+    const auto findings = rules.apply(sheet, "variant");
+    for (const auto* list : {&findings.forbids, &findings.warns})
+      for (const auto& one : *list)
+        found[{one.kind != "forbid", one.rule, one.reason}].push_back(
+            {one.rule, one.kind, one.code, task.id, one.reason, one.sources});
+  }
+  std::vector<PointRule> all;
+  for (auto& [key, same] : found) {
+    if (same.size() == tasks.size()) same.resize(1), same.front().task.clear();
+    std::move(same.begin(), same.end(), std::back_inserter(all));
+  }
+  return all;
 }
 
 }  // namespace
@@ -160,6 +218,9 @@ PointEstimate Advisor::estimate(const PointRequest& request) const {
   point.level = request.level;
   answer.estimates = Estimator(*knowledge).at(point);
   check_engine(*knowledge, answer.hardware, answer);
+  const auto rules =
+      RuleSet::compile(state_->is_loaded ? knowledge->rules : rules_in_use(find_data(state_->data_dir), state_->rules));
+  answer.rules = rules_that_fire(rules, *knowledge, point, answer);
   answer.knowledge_digest = knowledge->digest;
   return answer;
 }

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "core/items.h"
 #include "core/suggest.h"
 
 namespace advisor {
@@ -40,7 +41,7 @@ struct Scope {
         names.push_back(path.substr(section.size() + 1));
       }
     }
-    if (section.empty() && prefix.empty()) names.emplace_back("tasks");
+    if (section.empty() && prefix.empty()) names.insert(names.end(), {"consider", "tasks"});
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;
@@ -87,32 +88,40 @@ void assign(Profile& profile, const std::string& path, const Document::Member& m
 void walk(Profile& profile, const Scope& scope, const std::string& section,
           const std::vector<Document::Member>& members);
 
-/// A plain word is the type of a task.
-void walk_tasks(Profile& profile, const Document& value) {
+/// How entries of a list are written. A plain word stands for the field `whole` of an entry, or for all of it.
+struct Spelling {
+  const char *whole, *example, *item;
+};
+const Spelling tasks_spelling{"task", "[{task: chat, share: 3}, {task: medical_qa, accuracy: {min: 0.8}}]",
+                              "task type"};
+const Spelling wishes_spelling{"", "[Q2_K, {technique: magnitude, sparsity: 50 %, engine: sglang}]",
+                               "variant in short"};
+
+void walk_list(Profile& profile, const ItemList& list, const Document& value) {
   if (value.kind == Document::Kind::null) return;
-  if (value.kind != Document::Kind::list) {
-    fail(ErrorCode::invalid_argument, value.where,
-         "tasks: takes a list, as in [{task: chat, share: 3}, {task: medical_qa, accuracy: {min: 0.8}}]");
-  }
+  const std::string name(list.name);
+  const bool wishes = name == "consider";
+  const Spelling& spelling = wishes ? wishes_spelling : tasks_spelling;
+  if (value.kind != Document::Kind::list)
+    fail(ErrorCode::invalid_argument, value.where, name + ": takes a list, as in " + spelling.example);
   for (std::size_t i = 0; i < value.items.size(); ++i) {
     const Document& item = value.items[i];
-    const Scope scope{task_fields(), "tasks." + std::to_string(i) + "."};
-    if (i == max_tasks) {
+    const std::string entry = name + "." + std::to_string(i);
+    const Scope scope{list.rows(), entry + "."};
+    if (i == list.most)
       fail(ErrorCode::invalid_argument, item.where,
-           "tasks: a portfolio has at most " + std::to_string(max_tasks) + " tasks");
-    }
-    profile.tasks.emplace_back();
+           name + ": " + std::string(list.whole) + " at most " + std::to_string(list.most) + " " +
+               std::string(list.items));
+    list.copy({}, -1, profile, i);
     if (item.kind == Document::Kind::map) {
       walk(profile, scope, "", item.members);
-    } else if (item.kind == Document::Kind::null) {
-      continue;
     } else if (item.kind == Document::Kind::scalar) {
-      assign(profile, scope.prefix + "task", {"task", item.where, item});
-    } else {
+      assign(profile, wishes ? entry : scope.prefix + spelling.whole, {spelling.whole, item.where, item});
+    } else if (item.kind == Document::Kind::list) {
       fail(ErrorCode::invalid_argument, item.where,
-           scope.prefix.substr(0, scope.prefix.size() - 1) + ": takes a task type or a map of " +
-               join(scope.candidates("")));
+           entry + ": takes a " + spelling.item + " or a map of " + join(scope.candidates("")));
     }
+    if (wishes) profile.consider[i].where = item.where;
   }
 }
 
@@ -125,8 +134,8 @@ void walk(Profile& profile, const Scope& scope, const std::string& section,
       if (member.value.text != "advisor.profile/1") {
         fail(ErrorCode::unsupported, member.value.where, "schema: only \"advisor.profile/1\" can be read");
       }
-    } else if (path == "tasks" && scope.prefix.empty()) {
-      walk_tasks(profile, member.value);
+    } else if (const ItemList* list = list_of(path); list != nullptr && path == list->name && scope.prefix.empty()) {
+      walk_list(profile, *list, member.value);
     } else if (inside && scope.is_section(path)) {
       walk(profile, scope, path, member.value.members);
     } else if (scope.is_field(path) || (scope.is_short(path) && member.value.kind == Document::Kind::scalar)) {

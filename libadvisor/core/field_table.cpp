@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/fields.h"
+#include "core/variant.h"
 
 namespace advisor {
 namespace {
@@ -356,11 +357,39 @@ const std::array task_table{
           "",
           "of all requests, relative to the shares of the other tasks"},
 };
+
+constexpr std::array<Words, 5> patterns{"unstructured", "2:4", "4:8", "structured-depth", "structured-width"};
+constexpr std::array<Words, 6> formats{"safetensors", "compressed-tensors", "modelopt", "gptq", "autoawq", "gguf"};
+
+void check_scheme(std::string_view text) { describe_scheme(std::string(text)); }
+void check_sparsity(std::string_view text) { parse_sparsity(text); }
+
+Field of_wish(std::string_view path, Field::Member member, std::span<const Words> words, std::string_view unset,
+              std::string_view doc, void (*check)(std::string_view) = nullptr) {
+  return {path, member, D::none, "", 0, 0, words, unset, doc, check};
+}
+
+const std::array wish_table{
+    of_wish("model", MEMBER(Text, consider.front().model), {}, "the model in use", "catalog id"),
+    of_wish("technique", MEMBER(Text, consider.front().technique), {}, "by the scheme",
+            "rtn, gptq, awq, magnitude, wanda, qat ...; none = as published"),
+    of_wish("scheme", MEMBER(Text, consider.front().scheme), {}, "not quantized", "W4A16-g128, W8A8-fp8, Q2_K ...",
+            check_scheme),
+    of_wish("sparsity", MEMBER(Text, consider.front().sparsity), {}, "0",
+            "share of weights removed, or a pattern: 50 %, 2:4", check_sparsity),
+    of_wish("pattern", MEMBER(Text, consider.front().pattern), patterns, "by technique and sparsity",
+            "which weights go"),
+    of_wish("format", MEMBER(Text, consider.front().format), formats, "by the scheme", "of the file"),
+    of_wish("engine", MEMBER(Text, consider.front().engine), std::span(engines).subspan(1), "by profile and format",
+            "what serves it"),
+    of_wish("kv", MEMBER(Text, consider.front().kv), {}, "fp16", "KV cache: fp16, fp8, q8_0, q4_0, int4 ..."),
+};
 #undef MEMBER
 
 }  // namespace
 
 std::span<const Field> fields() { return table; }
 std::span<const Field> task_fields() { return task_table; }
+std::span<const Field> wish_fields() { return wish_table; }
 
 }  // namespace advisor

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/items.h"
 #include "core/suggest.h"
 
 namespace advisor {
@@ -60,8 +61,16 @@ double to_number(const Field& field, std::string_view text) {
 
 std::string to_word(const Field& field, std::string_view text) {
   const std::string word(text);
+  if (field.check != nullptr && !text.empty()) {
+    try {
+      field.check(text);
+    } catch (const Error& error) {
+      throw Error(error.code(), std::string(field.path) + ": " + error.what());
+    }
+  }
   if (word.size() > 4096) refuse(field, word.substr(0, 40) + "...", "is longer than 4096 bytes");
   if (word.find('\0') != std::string::npos) refuse(field, word.c_str(), "contains a NUL byte");
+  if (word.empty() && !field.unset.empty()) return word;
   if (field.values.empty() || std::find(field.values.begin(), field.values.end(), text) != field.values.end()) {
     return word;
   }
@@ -158,76 +167,45 @@ void assign(const Field& field, Member&, const std::vector<std::string>& items) 
 /// "hardware: auto" is short for "hardware: {id: auto}".
 std::string_view resolve(std::string_view path) { return path == "hardware" ? "hardware.id" : path; }
 
-/// "tasks.1.accuracy.min": a field of one task of a portfolio.
-struct TaskPath {
-  std::size_t index = 0;
-  const Field* field = nullptr;
-  std::string path() const { return "tasks." + std::to_string(index) + "." + std::string(field->path); }
-};
-
-bool is_task_path(std::string_view path) { return path == "tasks" || path.starts_with("tasks."); }
-
-TaskPath task_path(std::string_view path) {
-  const std::string whole(path);
-  path.remove_prefix(std::min(path.size(), std::string_view("tasks.").size()));
-  TaskPath result;
-  const auto [end, error] = std::from_chars(path.data(), path.data() + path.size(), result.index);
-  const auto digits = static_cast<std::size_t>(end - path.data());
-  if (error != std::errc() || digits >= path.size() || path[digits] != '.') {
-    throw Error(ErrorCode::invalid_argument,
-                whole + ": `tasks` is a list; a field of one task is named by its place, as in tasks.0.accuracy.min");
-  }
-  if (result.index >= max_tasks) {
-    throw Error(ErrorCode::invalid_argument,
-                whole + ": a portfolio has at most " + std::to_string(max_tasks) + " tasks, counted from 0");
-  }
-  path.remove_prefix(digits + 1);
-  if (path == "task") path = "task.type";
-  std::vector<std::string> known;
-  for (const Field& field : task_fields()) {
-    if (field.path == path) result.field = &field;
-    known.emplace_back(field.path);
-  }
-  if (result.field == nullptr) {
-    const std::string hint = did_you_mean(path, known);
-    throw Error(ErrorCode::not_found,
-                "unknown field \"" + whole + "\"" + (hint.empty() ? "; known of a task: " + join(known) : hint));
-  }
-  return result;
-}
-
-/// A profile with that task only: where the rows of task_fields() look.
-Profile only_task(const Profile& profile, const TaskPath& at) {
-  const std::size_t count = profile.tasks.size();
-  if (at.index >= count) {
-    throw Error(ErrorCode::not_found, at.path() + ": the profile has " +
-                                          (count == 0 ? "no `tasks`" : std::to_string(count) + " tasks, from 0"));
-  }
-  Profile one;
-  one.tasks = {profile.tasks[at.index]};
-  return one;
-}
-
 template <class Input>
-void set_task(Profile& profile, const TaskPath& at, const Input& input) {
-  const std::string path = at.path();
-  const bool added = at.index == profile.tasks.size();
+void set_item(Profile& profile, const ItemPath& at, const Input& input) {
+  const bool added = at.index == at.list->size(profile);
   Profile one;
-  one.tasks = {TaskGoal{}};
-  if (!added) one = only_task(profile, at);
+  if (added) at.list->copy(profile, -1, one, 0);
+  if (!added) one = only_item(profile, at);
   try {
     std::visit([&](auto access) { assign(*at.field, access(one), input); }, at.field->member);
   } catch (const Error& error) {  // names the row
-    throw Error(error.code(), path.substr(0, path.size() - at.field->path.size()) + error.what());
+    throw Error(error.code(), at.item() + "." + error.what());
   }
-  if (added) profile.tasks.emplace_back();
-  profile.tasks[at.index] = one.tasks.front();
-  profile.given.insert(path);
+  at.list->copy(one, 0, profile, at.index);
+  profile.given.insert(at.path());
+}
+
+/// "consider.0": a variant in short, in place of what stands there.
+void set_wish(Profile& profile, const ItemPath& at, std::string_view text) {
+  Profile changed = profile;
+  try {
+    if (at.index < changed.consider.size()) changed.consider[at.index] = {};
+    std::erase_if(changed.given, [&](const std::string& path) { return path.starts_with(at.item() + "."); });
+    for (const auto& [field, value] : split_wish(text)) set_field(changed, at.item() + "." + field, value);
+  } catch (const Error& error) {
+    const std::string_view what = error.what();
+    throw Error(error.code(), (what.starts_with(at.item()) ? "" : at.item() + ": ") + std::string(what));
+  }
+  profile = std::move(changed);
+}
+template <class Input>
+void set_wish(Profile&, const ItemPath& at, const Input&) {
+  throw Error(ErrorCode::invalid_argument, at.item() + ": takes a variant, as in \"magnitude sparsity=50%\"");
 }
 
 template <class Input>
 void set_any(Profile& profile, std::string_view path, const Input& input) {
-  if (is_task_path(path)) return set_task(profile, task_path(path), input);
+  if (list_of(path) != nullptr) {
+    const ItemPath at = item_path(path);
+    return at.field == nullptr ? set_wish(profile, at, input) : set_item(profile, at, input);
+  }
   const Field& field = find_field(resolve(path));
   std::visit([&](auto access) { assign(field, access(profile), input); }, field.member);
   profile.given.insert(std::string(field.path));
@@ -279,7 +257,8 @@ const Field& find_field(std::string_view path) {
   for (const Field& field : fields()) {
     if (field.path == path) return field;
   }
-  if (is_task_path(path)) return *task_path(path).field;
+  if (list_of(path) != nullptr)
+    if (const Field* field = item_path(path).field; field != nullptr) return *field;
   throw Error(ErrorCode::not_found, "unknown field \"" + std::string(path) + "\"" + did_you_mean(path, all_paths()));
 }
 
@@ -297,9 +276,10 @@ auto read_any(const Profile& profile, std::string_view path, const Read& read) {
   const auto visit = [&](const Field& field, Profile& holder) {
     return std::visit([&](auto access) { return read(field, access(holder)); }, field.member);
   };
-  if (is_task_path(path)) {
-    const TaskPath at = task_path(path);
-    Profile one = only_task(profile, at);
+  if (list_of(path) != nullptr) {
+    const ItemPath at = item_path(path);
+    if (at.field == nullptr) throw Error(ErrorCode::not_found, std::string(path) + ": name a field of it");
+    Profile one = only_item(profile, at);
     return visit(*at.field, one);
   }
   // the accessors give mutable references for the setters; here they are only read
@@ -344,8 +324,8 @@ std::map<std::string, std::string> applied_defaults(const Profile& profile) {
   one.tasks = {TaskGoal{}};
   for (std::size_t i = 0; i < profile.tasks.size(); ++i) {
     for (const Field& field : task_fields()) {
-      const TaskPath at{i, &field};
-      add(field, at.path(), get_field(profile, at.path()), get_field(one, TaskPath{0, &field}.path()));
+      const ItemPath at{&item_lists().front(), i, &field};
+      add(field, at.path(), get_field(profile, at.path()), get_field(one, ItemPath{at.list, 0, &field}.path()));
     }
   }
   return applied;

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct Field {
   std::span<const std::string_view> values;  ///< closed set of words; empty = any text
   std::string_view unset;                    ///< what it means when nothing is given: "no limit"; "" = says nothing
   std::string_view doc;
+  void (*check)(std::string_view text) = nullptr;  ///< of a text that somebody set: throws what is wrong with it
 
   FieldKind kind() const;
   bool optional() const;  ///< an unset number is possible
@@ -45,12 +47,18 @@ std::span<const Field> fields();
 std::span<const Field> task_fields();
 inline constexpr std::size_t max_tasks = 8;  ///< of a portfolio: which serves which is searched exactly
 
-/// The row of a field; of "tasks.<n>.<field>" the row of task_fields(). Throws not_found with suggestions.
+/// What each variant that the user asks about sets, as "scheme" for "consider.0.scheme"; the same way.
+std::span<const Field> wish_fields();
+inline constexpr std::size_t max_wishes = 32;
+
+/// The row of a field; of "tasks.<n>.<field>" the row of task_fields(), of "consider.<n>.<field>" that of
+/// wish_fields(). Throws not_found with suggestions.
 const Field& find_field(std::string_view path);
 
 /// Text as in YAML: "true", "8192", "24 GiB", "[text, image]" or "text, image". "" or "null" unsets an optional
 /// number. Errors name field, value and bound. "hardware" stands for "hardware.id", "tasks.0.task" for
-/// "tasks.0.task.type". Setting a field of the task after the last adds one.
+/// "tasks.0.task.type"; "consider.0" takes a variant in short, see split_wish(). Setting a field of the task after the
+/// last adds one.
 void set_field(Profile& profile, std::string_view path, std::string_view text);
 /// A number in the field's unit; 0 and 1 for booleans.
 void set_field(Profile& profile, std::string_view path, double number);
@@ -60,6 +68,12 @@ void set_field(Profile& profile, std::string_view path, const std::vector<std::s
 std::string get_field(const Profile& profile, std::string_view path);
 /// The number in the field's unit; nullopt when unset or not a number.
 std::optional<double> get_number(const Profile& profile, std::string_view path);
+
+/// "magnitude sparsity=50% engine=sglang" -> field of wish_fields() and value. Words without a name are recognised:
+/// engines, file formats, patterns, schemes, models (with a '/'), else techniques. Throws invalid_argument.
+std::vector<std::pair<std::string, std::string>> split_wish(std::string_view text);
+/// The same in short, as split_wish() reads it.
+std::string wish_text(const Wish& wish);
 
 /// Field -> value for each field that nobody set ("no limit" and the like where absence has a meaning).
 std::map<std::string, std::string> applied_defaults(const Profile& profile);

@@ -67,6 +67,8 @@ Json profile_json(const Profile& profile) {
   Json root = given_json(profile, fields(), "");
   for (std::size_t i = 0; i < profile.tasks.size(); ++i)
     root["tasks"].push_back(given_json(profile, task_fields(), "tasks." + std::to_string(i) + "."));
+  for (std::size_t i = 0; i < profile.consider.size(); ++i)
+    root["consider"].push_back(given_json(profile, wish_fields(), "consider." + std::to_string(i) + "."));
   return root;
 }
 
@@ -160,6 +162,14 @@ std::string to_json(const PointEstimate& answer, int indent) {
   const auto& workload = answer.request.profile.workload;
   Json estimates = Json::array();
   for (const NamedEstimate& named : answer.estimates) estimates.push_back(named_json(named));
+  Json rules = Json::array();
+  for (const PointRule& rule : answer.rules)
+    rules.push_back({{"rule", rule.rule},
+                     {"kind", rule.kind},
+                     {"code", text_or_null(rule.code)},
+                     {"task", text_or_null(rule.task)},
+                     {"because", rule.because},
+                     {"sources", rule.sources}});
   return dump({{"schema", "advisor.estimate/1"},
                {"model", variant.model},
                {"technique", variant.technique},
@@ -177,6 +187,7 @@ std::string to_json(const PointEstimate& answer, int indent) {
                {"concurrency", workload.concurrency},
                {"defaults", answer.defaults},
                {"estimates", estimates},
+               {"rules", rules},
                {"warnings", answer.warnings},
                {"knowledge", {{"digest", answer.knowledge_digest}}}},
               indent);

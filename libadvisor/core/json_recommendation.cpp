@@ -18,6 +18,10 @@ struct Words<Verdict> {
   static constexpr std::array all{Verdict::keep, Verdict::compress, Verdict::switch_model, Verdict::compress_and_switch,
                                   Verdict::portfolio};
 };
+template <>
+struct Words<Judgement> {
+  static constexpr std::array all{Judgement::option, Judgement::dominated, Judgement::rejected, Judgement::undecided};
+};
 
 void members(auto& visit, Is<QualityEstimate> auto& value) {
   visit("task", value.task);
@@ -80,10 +84,7 @@ void members(auto& visit, Is<PlanRoute> auto& value) {
   visit("peak_memory", value.peak_memory);
 }
 
-void members(auto& visit, Is<Option> auto& value) {
-  auto& variant = value.variant;
-  visit("rank", value.rank);
-  visit("action", value.action);
+void variant_members(auto& visit, auto& variant) {
   visit("model", variant.model);
   visit("technique", variant.technique);
   visit("scheme", variant.scheme);
@@ -92,16 +93,26 @@ void members(auto& visit, Is<Option> auto& value) {
   visit("kv", variant.kv);
   visit("format", variant.format);
   visit("engine", variant.engine);
-  visit("published_checkpoint", value.published_checkpoint);
+}
+
+void estimate_members(auto& visit, auto& option) {
   visit.section("estimates", [&](auto& inner) {
-    inner.maybe("quality", value.quality);
-    inner("memory", value.memory);
-    inner.maybe("decode_tokens_per_second", value.decode_tokens_per_second);
-    inner.maybe("ttft_seconds", value.ttft_seconds);
-    inner.maybe("tpot_seconds", value.tpot_seconds);
-    inner.maybe("usd_per_hour", value.usd_per_hour);
-    inner.maybe("usd_per_million_tokens", value.usd_per_million_tokens);
+    inner.maybe("quality", option.quality);
+    inner("memory", option.memory);
+    inner.maybe("decode_tokens_per_second", option.decode_tokens_per_second);
+    inner.maybe("ttft_seconds", option.ttft_seconds);
+    inner.maybe("tpot_seconds", option.tpot_seconds);
+    inner.maybe("usd_per_hour", option.usd_per_hour);
+    inner.maybe("usd_per_million_tokens", option.usd_per_million_tokens);
   });
+}
+
+void members(auto& visit, Is<Option> auto& value) {
+  visit("rank", value.rank);
+  visit("action", value.action);
+  variant_members(visit, value.variant);
+  visit("published_checkpoint", value.published_checkpoint);
+  estimate_members(visit, value);
   visit("probabilities", value.probabilities);
   visit("steps", value.steps);
   visit("route", value.route);
@@ -132,6 +143,22 @@ void members(auto& visit, Is<Rejection> auto& value) {
   visit("because", value.because);
   visit("memory_detail", value.memory_detail);
   visit("count", value.count);
+}
+
+void members(auto& visit, Is<Answered> auto& value) {
+  visit("asked", value.asked);
+  visit.text("task", value.task);
+  visit("judgement", value.judgement);
+  visit("option", value.option);
+  visit.text("code", value.code);
+  visit.text("rule", value.rule);
+  visit("because", value.because);
+  visit("also", value.also);
+  visit.text("action", value.judged.action);
+  variant_members(visit, value.judged.variant);
+  estimate_members(visit, value.judged);
+  visit("probabilities", value.judged.probabilities);
+  visit("warnings", value.judged.warnings);
 }
 
 void members(auto& visit, Is<Gap> auto& value) {
@@ -197,6 +224,7 @@ void members(auto& visit, Is<Recommendation> auto& value) {
     inner("models", value.models_considered);
     inner("variants", value.variants_considered);
     inner("feasible", value.variants_feasible);
+    inner("asked", value.answered);
   });
   visit.section("knowledge", [&](auto& inner) {
     inner("digest", value.knowledge_digest);

@@ -33,11 +33,20 @@ struct NamedEstimate {
   std::string missing;  ///< without an estimate: what would be needed
 };
 
+/// A rule that fires for the point.
+struct PointRule {
+  std::string rule, kind, code;  ///< kind: forbid | warn
+  std::string task;              ///< that it fires for; empty: whatever the task
+  std::string because;
+  std::vector<std::string> sources;
+};
+
 struct PointEstimate {
   PointRequest request;  ///< every default filled in
   Hardware hardware;
   std::map<std::string, std::string> defaults;  ///< what nobody asked for, as used
   std::vector<NamedEstimate> estimates;
+  std::vector<PointRule> rules;  ///< what forbids first, then by id
   std::vector<std::string> warnings;
   std::string knowledge_digest;
 };

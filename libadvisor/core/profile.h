@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/rule.h"
+
 namespace advisor {
 
 /// One of several tasks that share the hardware (a portfolio).
@@ -19,6 +21,15 @@ struct TaskGoal {
     std::optional<double> min, retain;
   } accuracy;
   double share = 1;  ///< of the requests; relative to the other tasks
+};
+
+/// A variant that the user asks about: "why not X?". What is left out is completed as for `advisor estimate`.
+struct Wish {
+  std::string model;              ///< empty = the one in use
+  std::string technique, scheme;  ///< data/techniques.csv, core/variant.h
+  std::string sparsity, pattern;  ///< "0.5", "50 %", "2:4"; see parse_sparsity()
+  std::string format, engine, kv;
+  SourceLocation where{};  ///< of the entry, for messages
 };
 
 struct Profile {
@@ -81,6 +92,8 @@ struct Profile {
   } allow;
 
   std::vector<std::string> priority{"quality", "cost", "latency"};
+
+  std::vector<Wish> consider;  ///< variants that are to be judged beside those that are looked at by default
 
   std::set<std::string> given;  ///< paths that somebody set; all others are defaults. Kept by core/fields.
 };

@@ -22,4 +22,14 @@ std::string_view name(Verdict verdict) {
   return "keep";
 }
 
+std::string_view name(Judgement judgement) {
+  switch (judgement) {
+    case Judgement::option: return "option";
+    case Judgement::dominated: return "dominated";
+    case Judgement::rejected: return "rejected";
+    case Judgement::undecided: return "undecided";
+  }
+  return "undecided";
+}
+
 }  // namespace advisor

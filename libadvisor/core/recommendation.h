@@ -108,6 +108,21 @@ struct Rejection {
   std::int64_t count = 1;  ///< variants with the same cause
 };
 
+enum class Judgement { option, dominated, rejected, undecided };
+std::string_view name(Judgement judgement);  ///< as it is spelled
+
+/// What became of a variant that the profile asks about (Profile::consider).
+struct Answered {
+  std::string asked;  ///< as in the profile, in short
+  std::string task;   ///< of a portfolio: the task that it was judged for; empty otherwise
+  Judgement judgement = Judgement::undecided;
+  int option = 0;          ///< its rank; of a dominated one that of the option that is at least as good in everything
+  std::string code, rule;  ///< of a rejected one, as in Rejection
+  std::string because;     ///< the place of an option, what beats it, why it was rejected, or what is missing
+  std::vector<std::string> also;  ///< what else speaks against a rejected one
+  Option judged;                  ///< the variant with estimates as far as they were made, probabilities and warnings
+};
+
 /// Something that is not known, and what would decide it.
 struct Gap {
   std::string subject, needs;
@@ -157,6 +172,7 @@ struct Recommendation {
   std::vector<Option> options;
   std::vector<Dominated> dominated;
   std::vector<Rejection> rejections;
+  std::vector<Answered> answered;  ///< in the order of Profile::consider
   std::vector<Counterfactual> counterfactuals;
   std::vector<Gap> gaps;
   std::vector<NextMeasurement> measure;

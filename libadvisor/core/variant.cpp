@@ -159,6 +159,52 @@ SchemeInfo describe_scheme(const std::string& scheme) {
   return info;
 }
 
+Sparsity parse_sparsity(std::string_view text) {
+  if (text == "2:4" || text == "4:8") return {0.5, std::string(text)};
+  const auto share = [&] {
+    try {
+      return parse_quantity(text, Dimension::none);
+    } catch (const Error&) {
+      return -1.0;
+    }
+  }();
+  if (!(share >= 0 && share < 1)) {
+    throw Error(ErrorCode::invalid_argument,
+                "\"" + std::string(text) + "\" is neither a share from 0 to below 1 nor a pattern (2:4, 4:8)");
+  }
+  return {share, share > 0 ? "unstructured" : ""};
+}
+
+namespace {
+
+/// The technique that a scheme is made with when nobody says: the simplest that libadvisor or the engine's tools have.
+std::string usual_technique(const Variant& variant, const SchemeInfo& scheme) {
+  if (scheme.grid == "gguf" && scheme.weight_bits < 16) {
+    if (variant.scheme.starts_with("IQ") || variant.scheme.starts_with("TQ")) return "gguf-i";
+    return variant.scheme.find("_K") != std::string::npos ? "gguf-k" : "gguf-legacy";
+  }
+  if (scheme.weight_bits < 16) {
+    const bool own = scheme.grid == "fp8" || scheme.grid == "nvfp4" || scheme.grid == "mxfp4";
+    return own ? scheme.grid : "rtn";
+  }
+  return variant.sparsity > 0 ? "wanda" : "none";
+}
+
+}  // namespace
+
+void complete(Variant& variant) {
+  const auto fill = [](std::string& member, const std::string& value) {
+    if (member.empty()) member = value;
+  };
+  fill(variant.scheme, "W16A16");
+  const SchemeInfo scheme = describe_scheme(variant.scheme);
+  const bool plain = scheme.weight_bits >= 16 && variant.sparsity == 0;
+  fill(variant.technique, usual_technique(variant, scheme));
+  fill(variant.format, scheme.grid == "gguf" ? "gguf" : plain ? "safetensors" : "compressed-tensors");
+  fill(variant.engine, variant.format == "gguf" ? "llama.cpp" : "vllm");
+  fill(variant.kv, "fp16");
+}
+
 double bits_per_weight(const std::string& scheme) { return describe_scheme(scheme).bits_per_weight; }
 
 std::string Variant::id() const {

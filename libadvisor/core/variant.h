@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace advisor {
 
@@ -19,6 +20,18 @@ struct Variant {
   /// Canonical id; the last tie-breaker everywhere.
   std::string id() const;
 };
+
+/// Share of the weights removed and where: "0.5", "50 %" (anywhere), "2:4", "4:8".
+struct Sparsity {
+  double share = 0;
+  std::string pattern;  ///< "" for a share of 0
+};
+/// Throws invalid_argument.
+Sparsity parse_sparsity(std::string_view text);
+
+/// Fills what nobody said - scheme, technique, file format, engine and KV cache - with what goes with the rest.
+/// Throws invalid_argument for a scheme that cannot be read.
+void complete(Variant& variant);
 
 /// What a scheme or GGUF type says, for facts, memory and messages.
 struct SchemeInfo {

@@ -1,6 +1,7 @@
 #include "estimate/kv_cache.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <utility>
 
@@ -76,8 +77,8 @@ std::optional<KvLayout> kv_layout(const Model& m) {
 
 namespace {
 
-/// llama.cpp's cache types are blocks of 32 values; int4 as in transformers' quantized cache: a 16-bit scale and zero
-/// point per 64 values; nvfp4: an 8-bit scale per 16.
+/// llama.cpp's cache types are blocks of 32 values; int4 and int2 as in transformers' quantized cache: a 16-bit scale
+/// and zero point per 64 values; nvfp4: an 8-bit scale per 16.
 constexpr std::pair<std::string_view, double> cache_formats[] = {{"fp16", 2.0},
                                                                  {"bf16", 2.0},
                                                                  {"f16", 2.0},
@@ -92,6 +93,7 @@ constexpr std::pair<std::string_view, double> cache_formats[] = {{"fp16", 2.0},
                                                                  {"q4_0", 18.0 / 32},
                                                                  {"iq4_nl", 18.0 / 32},
                                                                  {"int4", 0.5 + 4.0 / 64},
+                                                                 {"int2", 0.25 + 4.0 / 64},
                                                                  {"fp4", 0.5 + 1.0 / 16},
                                                                  {"nvfp4", 0.5 + 1.0 / 16},
                                                                  {"fp32", 4.0},
@@ -103,6 +105,13 @@ double kv_value_bytes(std::string_view kv) {
   for (const auto& [name, bytes] : cache_formats)
     if (name == kv) return bytes;
   return 2;
+}
+
+double kv_bits(std::string_view kv) {
+  const auto digits = kv.find_first_of("0123456789");
+  double bits = 16;
+  if (digits != std::string_view::npos) std::from_chars(kv.data() + digits, kv.data() + kv.size(), bits);
+  return bits;
 }
 
 std::vector<std::string> kv_formats() {

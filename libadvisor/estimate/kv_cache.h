@@ -36,6 +36,8 @@ std::optional<KvLayout> kv_layout(const Model& model);
 
 /// Bytes of a cached value, scales included: fp16 and bf16 2, fp8 1, q8_0 34/32, q4_0 18/32 ...
 double kv_value_bytes(std::string_view kv);
+/// Nominal bits of a cached value: 8 of "q8_0" and "fp8_e4m3", 16 of a name without a number.
+double kv_bits(std::string_view kv);
 /// Every name it knows; others count as 16 bits.
 std::vector<std::string> kv_formats();
 

@@ -106,6 +106,10 @@ Distribution mixture(const Distribution& low, const Distribution& high, double s
 
 }  // namespace
 
+const Retention* cache_of(const Toolbox& tools, const Question& q, const CatalogTreatment& treatment) {
+  return treatment.kv_bits == 8 ? q.standings->cache : tools.pooled.cache(treatment.kv_bits, q.yardstick.family);
+}
+
 std::optional<Distribution> recovery_of(const Toolbox& tools, const Question& q, int model, int treatment,
                                         double mixed_bits) {
   const auto& entry = q.at(tools, model);
@@ -131,7 +135,7 @@ std::optional<Distribution> recovery_of(const Toolbox& tools, const Question& q,
     }
   }
   if (!what.choice.quantized_kv) return recovery;
-  const auto* cache = q.standings->cache;
+  const auto* cache = cache_of(tools, q, what);
   if (cache == nullptr) return std::nullopt;
   return recovery.sd <= 0 && recovery.mean == 1 ? cache->recovery : times(recovery, cache->recovery);
 }
@@ -163,7 +167,7 @@ Retention evidence_of(const Toolbox& tools, const Question& q, const Cell& cell)
   }
   if (!what.choice.upper.empty())
     all.how += "; between the two in proportion to the bits, which a solver that knows the sensitive layers beats";
-  if (what.choice.quantized_kv && q.standings->cache != nullptr) add(all, *q.standings->cache);
+  if (const auto* cache = what.choice.quantized_kv ? cache_of(tools, q, what) : nullptr) add(all, *cache);
   if (all.how.empty()) {
     all.how = "not compressed";
     all.sources = {entry.model->url.empty() ? entry.model->id : entry.model->url};
@@ -202,14 +206,16 @@ QualityWords quality_words(const Toolbox& tools, const Question& q, const Cell& 
 
 Gap gap_of(const Toolbox& tools, const Question& q, const Cell& cell) {
   const auto& id = q.at(tools, cell.model).model->id;
-  const auto& variant = tools.catalog.treatments()[static_cast<std::size_t>(cell.treatment)].choice.variant;
+  const auto& treatment = tools.catalog.treatments()[static_cast<std::size_t>(cell.treatment)];
+  const auto& variant = treatment.choice.variant;
   const std::string task = q.table ? q.table->task : q.task.id;
   switch (cell.missing) {
     case Missing::size: return {"memory of " + id, "its number of parameters or its geometry"};
     case Missing::retention:
-      if (variant.kv != "fp16" && q.standings->cache == nullptr)
-        return {"quality with a KV cache in " + variant.kv,
-                "measurements of two models with a KV cache of 8 bits and whole weights"};
+      if (treatment.choice.quantized_kv && cache_of(tools, q, treatment) == nullptr)
+        return {"quality with a KV cache in " + variant.kv, "measurements of two models with a KV cache of " +
+                                                                format_number(treatment.kv_bits) +
+                                                                " bits and whole weights"};
       return {"quality of " + variant.technique + " " + variant.scheme,
               "a measurement of " + variant.technique + " " + variant.scheme + " on " + q.task.family + " tasks"};
     case Missing::score:

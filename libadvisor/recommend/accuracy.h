@@ -27,6 +27,9 @@ Accuracy judge_accuracy(const Question& question, int model, const Distribution&
 std::optional<Distribution> recovery_of(const Toolbox& tools, const Question& question, int model, int treatment,
                                         double mixed_bits);
 
+/// What the cache of a treatment leaves of a score; nullptr: nothing measured speaks for it.
+const Retention* cache_of(const Toolbox& tools, const Question& question, const CatalogTreatment& treatment);
+
 struct QualityWords {
   std::optional<QualityEstimate> estimate;
   std::string how;       ///< what the estimate of the treatment rests on

@@ -52,7 +52,7 @@ std::string quality_of(const TreatmentChoice& choice) {
   std::string key = choice.origin == Origin::found ? "found" : "made";
   for (const auto& part : choice.parts)
     key += '|' + part.technique + '|' + part.scheme + '|' + std::to_string(part.sparsity) + '|' + part.pattern;
-  return key + (choice.upper.empty() ? "" : "|mixed") + (choice.quantized_kv ? "|kv" : "");
+  return key + (choice.upper.empty() ? "" : "|mixed") + (choice.quantized_kv ? "|kv-" + choice.variant.kv : "");
 }
 
 /// Weights of so few bits, activations and cache aside: what "the same compression" means.
@@ -91,7 +91,7 @@ const EngineSupport* find_support(const Knowledge& knowledge, const Variant& var
 }
 
 Catalog::Catalog(const Knowledge& knowledge, const Estimator& estimator)
-    : knowledge_(knowledge), estimator_(estimator) {
+    : knowledge_(knowledge), estimator_(estimator), evidence_(std::make_shared<const EvidenceCounts>(knowledge)) {
   add_treatments();
   std::vector<const Model*> sorted;
   for (const auto& model : knowledge.models) sorted.push_back(&model);
@@ -101,40 +101,113 @@ Catalog::Catalog(const Knowledge& knowledge, const Estimator& estimator)
   for (const auto& entry : models_) most_cells_ += entry.applied.size();
 }
 
-void Catalog::add_treatments() {
+struct Catalog::Alike {
   std::map<std::string, const Technique*> techniques;
-  for (const auto& technique : knowledge_.techniques) techniques[technique.id] = &technique;
   std::map<std::string, int> bases;  // by id with a whole cache
   std::map<Storage, int> stored;
   std::map<std::string, int> kept;
-  for (auto& choice : all_treatments(knowledge_)) {
-    CatalogTreatment entry;
-    const auto& variant = choice.variant;
-    entry.scheme = describe_scheme(variant.scheme);
-    entry.id_tail = variant.id();  // of no model
-    for (const auto& part : choice.parts) entry.parts.push_back(estimator_.quality().prepare(part));
-    if (const auto found = techniques.find(variant.technique); found != techniques.end())
-      entry.technique = found->second;
-    entry.facts = treatment_facts(variant, entry.technique, nullptr);
-    // Mixed precision is one job, two factors of quality.
-    if (choice.origin == Origin::made)
-      for (std::size_t i = 0; i < (choice.upper.empty() ? choice.parts.size() : 1); ++i)
-        entry.work.push_back(technique_work(choice.parts[i].technique, choice.executable));
-    entry.kv_value_bytes = kv_value_bytes(variant.kv);
-    entry.kv_bits = choice.quantized_kv ? 8 : 16;
-    if (!choice.upper.empty()) entry.upper_bits = bits_per_weight(choice.upper);
-    const auto engine = std::find(engines_.begin(), engines_.end(), variant.engine);
-    entry.engine = static_cast<int>(engine - engines_.begin());
-    if (engine == engines_.end()) engines_.push_back(variant.engine);
-    entry.kept_as = kept.try_emplace(quality_of(choice), kept_).first->second;
-    kept_ = static_cast<int>(kept.size());
-    Variant whole = variant;
+};
+
+void Catalog::add_treatments() {
+  Alike alike;
+  for (const auto& technique : knowledge_.techniques) alike.techniques[technique.id] = &technique;
+  for (auto& choice : all_treatments(knowledge_)) add_treatment(std::move(choice), alike);
+  general_ = treatments_.size();
+}
+
+void Catalog::add_treatment(TreatmentChoice choice, Alike& alike) {
+  CatalogTreatment entry;
+  const auto& variant = choice.variant;
+  entry.scheme = describe_scheme(variant.scheme);
+  entry.id_tail = variant.id();  // of no model
+  for (const auto& part : choice.parts) entry.parts.push_back(estimator_.quality().prepare(part));
+  entry.evidence = evidence_->of(choice.parts);
+  if (const auto found = alike.techniques.find(variant.technique); found != alike.techniques.end())
+    entry.technique = found->second;
+  entry.facts = treatment_facts(variant, entry.technique, nullptr);
+  // Mixed precision is one job, two factors of quality.
+  if (choice.origin == Origin::made)
+    for (std::size_t i = 0; i < (choice.upper.empty() ? choice.parts.size() : 1); ++i)
+      entry.work.push_back(technique_work(choice.parts[i].technique, choice.executable));
+  entry.kv_value_bytes = kv_value_bytes(variant.kv);
+  entry.kv_bits = choice.quantized_kv ? kv_bits(variant.kv) : 16;
+  if (!choice.upper.empty()) entry.upper_bits = bits_per_weight(choice.upper);
+  const auto engine = std::find(engines_.begin(), engines_.end(), variant.engine);
+  entry.engine = static_cast<int>(engine - engines_.begin());
+  if (engine == engines_.end()) engines_.push_back(variant.engine);
+  entry.kept_as = alike.kept.try_emplace(quality_of(choice), kept_).first->second;
+  kept_ = static_cast<int>(alike.kept.size());
+  Variant whole = variant;
+  whole.kv = "fp16";
+  const int index = static_cast<int>(treatments_.size());
+  entry.stored_as = alike.stored.try_emplace(storage_of(choice), index).first->second;
+  entry.base = alike.bases.try_emplace(whole.id(), index).first->second;
+  entry.choice = std::move(choice);
+  treatments_.push_back(std::move(entry));
+}
+
+Catalog::Catalog(const Catalog& general, const std::vector<AskedTreatment>& asked)
+    : knowledge_(general.knowledge_),
+      estimator_(general.estimator_),
+      evidence_(general.evidence_),
+      treatments_(general.treatments_),
+      engines_(general.engines_),
+      models_(general.models_),
+      general_(general.general_),
+      most_cells_(general.most_cells_ + asked.size()),
+      kept_(general.kept_) {
+  Alike alike;
+  for (const auto& technique : knowledge_.techniques) alike.techniques[technique.id] = &technique;
+  for (const auto& known : treatments_) {
+    Variant whole = known.choice.variant;
     whole.kv = "fp16";
-    entry.stored_as = stored.try_emplace(storage_of(choice), static_cast<int>(treatments_.size())).first->second;
-    entry.base = bases.try_emplace(whole.id(), static_cast<int>(treatments_.size())).first->second;
-    entry.choice = std::move(choice);
-    treatments_.push_back(std::move(entry));
+    alike.bases.emplace(whole.id(), known.base);
+    alike.stored.emplace(storage_of(known.choice), known.stored_as);
+    alike.kept.emplace(quality_of(known.choice), known.kept_as);
   }
+  for (const auto& one : asked) {
+    add_treatment(one.choice, alike);
+    treatments_.back().only_for = one.model;
+    treatments_.back().same_as = one.same_as;
+    const int model = find(one.model);
+    if (model < 0) continue;  // a checkpoint at hand, which prepare() describes
+    auto& entry = models_[static_cast<std::size_t>(model)];
+    const auto layout = layout_of(*entry.model);
+    apply(entry, treatments_.size() - 1, layout ? &*layout : nullptr, nullptr);
+    add_published(entry, entry.applied.size() - 1);
+    asked_models_.push_back(model);
+  }
+  std::sort(asked_models_.begin(), asked_models_.end());
+  asked_models_.erase(std::unique(asked_models_.begin(), asked_models_.end()), asked_models_.end());
+}
+
+bool Catalog::has(const CatalogModel& entry, const CatalogTreatment& treatment) const {
+  return treatment.asked() ? treatment.only_for == entry.model->id : applies(treatment.choice, entry.native);
+}
+
+/// `alike`: another treatment of the model that is stored alike; nullptr: none so far. `layout`: nullptr: unknown.
+void Catalog::apply(CatalogModel& entry, std::size_t index, const Layout* layout, const Applied* alike) const {
+  Applied applied;
+  const auto& treatment = treatments_[index];
+  if (alike != nullptr) {
+    applied = *alike;
+  } else if (layout != nullptr) {
+    auto variant = treatment.choice.variant;
+    const auto format = weight_format(variant, *entry.model);
+    const auto bytes = estimate_weights(*entry.model, *layout, format);
+    applied.stored = bytes.bytes, applied.read = bytes.read_bytes;
+    if (variant.format == "gguf")
+      if (auto layers = layer_bytes(*layout, format))
+        applied.layers = std::make_shared<const LayerBytes>(std::move(*layers));
+    if (!treatment.asked()) entry.active_params = bytes.active_params;
+    if (!treatment.choice.upper.empty()) {
+      variant.scheme = treatment.choice.upper;
+      const auto upper = estimate_weights(*entry.model, *layout, weight_format(variant, *entry.model));
+      applied.upper_stored = upper.bytes, applied.upper_read = upper.read_bytes;
+    }
+  }
+  applied.treatment = static_cast<int>(index);
+  entry.applied.push_back(applied);
 }
 
 CatalogModel Catalog::prepare(const Model& model) const {
@@ -154,55 +227,40 @@ CatalogModel Catalog::prepare(const Model& model) const {
   }
   std::vector<int> made(treatments_.size(), -1);  // many are stored alike
   for (std::size_t i = 0; i < treatments_.size(); ++i) {
-    const auto& treatment = treatments_[i];
-    if (!applies(treatment.choice, entry.native)) continue;
-    Applied applied;
-    applied.treatment = static_cast<int>(i);
-    auto& alike = made[static_cast<std::size_t>(treatment.stored_as)];
-    if (alike >= 0) {
-      applied = entry.applied[static_cast<std::size_t>(alike)];
-      applied.treatment = static_cast<int>(i);
-    } else if (layout) {
-      auto variant = treatment.choice.variant;
-      const auto format = weight_format(variant, model);
-      const auto bytes = estimate_weights(model, *layout, format);
-      applied.stored = bytes.bytes, applied.read = bytes.read_bytes;
-      if (variant.format == "gguf")
-        if (auto layers = layer_bytes(*layout, format))
-          applied.layers = std::make_shared<const LayerBytes>(std::move(*layers));
-      entry.active_params = bytes.active_params;
-      if (!treatment.choice.upper.empty()) {
-        variant.scheme = treatment.choice.upper;
-        const auto upper = estimate_weights(model, *layout, weight_format(variant, model));
-        applied.upper_stored = upper.bytes, applied.upper_read = upper.read_bytes;
-      }
-    }
+    if (!has(entry, treatments_[i])) continue;
+    auto& alike = made[static_cast<std::size_t>(treatments_[i].stored_as)];
     if (alike < 0) alike = static_cast<int>(entry.applied.size());
-    entry.applied.push_back(applied);
+    const auto known = static_cast<std::size_t>(alike);
+    const Applied same = known < entry.applied.size() ? entry.applied[known] : Applied{};
+    apply(entry, i, layout ? &*layout : nullptr, known < entry.applied.size() ? &same : nullptr);
   }
-  add_published(entry);
+  add_published(entry, 0);
   return entry;
 }
 
-void Catalog::add_published(CatalogModel& entry) const {
+void Catalog::add_published(CatalogModel& entry, std::size_t first) const {
+  const auto treatment = [&](const Applied& applied) -> const CatalogTreatment& {
+    return treatments_[static_cast<std::size_t>(applied.treatment)];
+  };
   for (const auto& row : knowledge_.published) {
     if (row.model != entry.model->id) continue;
-    for (auto& applied : entry.applied) {
-      const auto& treatment = treatments_[static_cast<std::size_t>(applied.treatment)];
-      if (holds(row, treatment.choice) && better(row, applied.published)) applied.published = &row;
+    for (std::size_t i = first; i < entry.applied.size(); ++i) {
+      auto& applied = entry.applied[i];
+      if (holds(row, treatment(applied).choice) && better(row, applied.published)) applied.published = &row;
     }
   }
   // What somebody made is only there when somebody published it.
   std::erase_if(entry.applied, [&](const Applied& applied) {
-    return treatments_[static_cast<std::size_t>(applied.treatment)].choice.origin == Origin::found &&
-           applied.published == nullptr;
+    const auto& what = treatment(applied);
+    return what.choice.origin == Origin::found && !what.asked() && applied.published == nullptr;
   });
-  for (auto& applied : entry.applied) {
-    const auto& mine = treatments_[static_cast<std::size_t>(applied.treatment)];
+  for (std::size_t i = std::min(first, entry.applied.size()); i < entry.applied.size(); ++i) {
+    auto& applied = entry.applied[i];
+    const auto& mine = treatment(applied);
     if (mine.choice.origin == Origin::as_published) continue;
     for (const auto& other : entry.applied) {
-      if (other.published == nullptr) continue;
-      const auto& theirs = treatments_[static_cast<std::size_t>(other.treatment)];
+      const auto& theirs = treatment(other);
+      if (other.published == nullptr || theirs.asked()) continue;  // asking changes nothing of the others
       if (other.published->official && same_family(mine, theirs) && better(*other.published, applied.official))
         applied.official = other.published;
       if (theirs.choice.origin == Origin::found && theirs.scheme.weight_bits <= mine.scheme.weight_bits &&

@@ -15,10 +15,18 @@
 #include "estimate/estimator.h"
 #include "estimate/kv_cache.h"
 #include "estimate/offload.h"
+#include "recommend/evidence_counts.h"
 #include "recommend/treatments.h"
 #include "rules/facts.h"
 
 namespace advisor {
+
+/// A treatment that one question asks about, of one model.
+struct AskedTreatment {
+  TreatmentChoice choice;
+  std::string model;  ///< id
+  int same_as = -1;   ///< the treatment of the catalog that it is, where the model has it; -1: none
+};
 
 /// A treatment that a model can have.
 struct Applied {
@@ -51,15 +59,19 @@ struct CatalogTreatment {
   std::string id_tail;  ///< of the variant's id, after the model
   SchemeInfo scheme;
   std::vector<PreparedTreatment> parts;
+  std::optional<EvidenceCount> evidence;  ///< what kind of measurements speaks for it
   const Technique* technique = nullptr;
   FactLayer facts{FactLayerId::treatment};  ///< what holds on all hardware
   std::vector<const TechniqueWork*> work;   ///< of each step of making it; nullptr: nothing is known of it
   double kv_value_bytes = 2;
   double kv_bits = 16;
-  double upper_bits = 0;  ///< mixed precision: bits per weight of the larger scheme
-  int engine = 0;         ///< into Catalog::engines
-  int base = 0;           ///< the treatment with the same weights and a whole cache
-  int kept_as = 0;        ///< number of what it does to quality, which engines, formats and tools may share
+  double upper_bits = 0;   ///< mixed precision: bits per weight of the larger scheme
+  int engine = 0;          ///< into Catalog::engines
+  int base = 0;            ///< the treatment with the same weights and a whole cache
+  int kept_as = 0;         ///< number of what it does to quality, which engines, formats and tools may share
+  std::string only_for{};  ///< asked about: the one model; "" = every model that it makes sense for
+  int same_as = -1;        ///< asked about: AskedTreatment::same_as
+  bool asked() const { return !only_for.empty(); }
   int stored_as = 0;  ///< the first treatment with the same weights in the same format, whatever the engine and tool
 };
 
@@ -68,12 +80,17 @@ using SupportRows = std::vector<const EngineSupport*>;
 class Catalog {
  public:
   Catalog(const Knowledge& knowledge, const Estimator& estimator);
+  /// The same and, behind its treatments, those that a question asks about.
+  Catalog(const Catalog& general, const std::vector<AskedTreatment>& asked);
 
   const std::vector<CatalogModel>& models() const { return models_; }              ///< by id
   const std::vector<CatalogTreatment>& treatments() const { return treatments_; }  ///< in a fixed order
+  std::size_t general_treatments() const { return general_; }  ///< of them, before those that were asked about
   const std::vector<std::string>& engines() const { return engines_; }
   int find(const std::string& model) const;  ///< index, or -1
   int kept() const { return kept_; }         ///< how many numbers CatalogTreatment::kept_as has
+  /// That have treatments which were asked about, sorted.
+  const std::vector<int>& asked_models() const { return asked_models_; }
   /// Treatments of all models together.
   std::size_t most_cells() const { return most_cells_; }
 
@@ -84,16 +101,23 @@ class Catalog {
   const std::vector<FactLayer>& facts(const std::string& generation) const;
 
  private:
+  struct Alike;  ///< what is stored alike, and the same with a whole cache
   void add_treatments();
+  void add_treatment(TreatmentChoice choice, Alike& alike);
+  bool has(const CatalogModel& entry, const CatalogTreatment& treatment) const;
+  void apply(CatalogModel& entry, std::size_t treatment, const Layout* layout, const Applied* alike) const;
   /// What the engine matrix says about a treatment on one generation; nullptr: nothing.
   const EngineSupport* support(const CatalogTreatment& treatment, const SupportRows& generation) const;
-  void add_published(CatalogModel& entry) const;
+  void add_published(CatalogModel& entry, std::size_t first) const;
 
   const Knowledge& knowledge_;
   const Estimator& estimator_;
+  std::shared_ptr<const EvidenceCounts> evidence_;
   std::vector<CatalogTreatment> treatments_;
   std::vector<std::string> engines_;
   std::vector<CatalogModel> models_;
+  std::vector<int> asked_models_;
+  std::size_t general_ = 0;
   std::size_t most_cells_ = 0;
   int kept_ = 0;
   mutable std::mutex mutex_;

@@ -28,7 +28,8 @@ struct Slots {
       per_hour = fact_slot("cost.usd_per_hour"), per_million = fact_slot("cost.usd_per_million"),
       offload_kind = fact_slot("offload.kind"), offload_layers = fact_slot("offload.layers"),
       offload_bytes = fact_slot("offload.host_bytes"), offload_share = fact_slot("offload.host_share"),
-      hours = fact_slot("effort.hours"), rows = fact_slot("quality.rows"), basis = fact_slot("quality.basis");
+      hours = fact_slot("effort.hours"), rows = fact_slot("quality.rows"), basis = fact_slot("quality.basis"),
+      knowledge_rows = fact_slot("quality.knowledge_rows"), perplexity_only = fact_slot("quality.perplexity_only");
 };
 const Slots& slots() {
   static const Slots all;
@@ -93,7 +94,7 @@ void CellJudge::set_candidate(const Applied& applied, Action action) {
   }
   candidate_facts_.set(s.uses_published, applied.published != nullptr);
   candidate_facts_.set(s.retrained, choice.origin == Origin::found);
-  candidate_facts_.set(s.is_qat, choice.origin == Origin::found);
+  candidate_facts_.set(s.is_qat, choice.origin == Origin::found && choice.variant.technique == "qat");
   facts_.use(candidate_facts_);
   described_ = &applied, described_action_ = action;
 }
@@ -114,6 +115,12 @@ void CellJudge::set_estimates(const Cell& cell, const EngineSide& side) {
   number(s.mean, cell.has_value ? cell.value.mean : not_a_number);
   number(s.low, cell.has_value ? cell.value.quantile(0.05) : not_a_number);
   number(s.retention, cell.has_recovery ? kept_of_own(q_, model_, cell.recovery).mean : not_a_number);
+  if (const auto& evidence = tools_.catalog.treatments()[static_cast<std::size_t>(cell.treatment)].evidence) {
+    number(s.knowledge_rows, static_cast<double>(evidence->knowledge));
+    facts.set(s.perplexity_only, evidence->perplexity_only());
+  } else {
+    facts.clear(s.knowledge_rows), facts.clear(s.perplexity_only);
+  }
   number(s.probability, cell.chances.accuracy.value_or(not_a_number));
   facts.set(s.baseline_predicted, q_.standing(model_).predicted);
   const double decode = cell.has_speed ? std::exp(cell.log_decode.mean) : not_a_number;

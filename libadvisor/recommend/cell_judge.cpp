@@ -39,11 +39,15 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
       sites_(std::make_shared<std::vector<Sites>>(tools.catalog.treatments().size())) {
   qualities_.resize(static_cast<std::size_t>(tools.catalog.kept()));
   const auto tried = engines_to_try(q_.profile, q_.hardware.device);
+  const auto first_asked = static_cast<std::ptrdiff_t>(tools.catalog.general_treatments());
   for (std::size_t i = 0; i < sides_.size(); ++i) {
     const auto& engine = tools.catalog.engines()[i];
     auto& side = sides_[i];
     side.tried = std::find(tried.begin(), tried.end(), engine) != tried.end();
-    if (!side.tried) continue;
+    const bool asked =
+        std::any_of(tools.catalog.treatments().begin() + first_asked, tools.catalog.treatments().end(),
+                    [&](const CatalogTreatment& treatment) { return treatment.engine == static_cast<int>(i); });
+    if (!side.tried && !asked) continue;
     side.usable = engine_memory(engine, q_.hardware);
     side.prefill = prefill_tokens(engine, q_.hardware.device);
     side.traits = engine_traits(engine);
@@ -86,7 +90,8 @@ const RuleSource* CellJudge::enter(int model) {
 
 bool CellJudge::is_tried(const Applied& applied) const {
   const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
-  return sides_[static_cast<std::size_t>(treatment.engine)].tried;
+  const bool tried = sides_[static_cast<std::size_t>(treatment.engine)].tried;
+  return treatment.asked() ? !tried || treatment.same_as < 0 : tried;
 }
 
 Action CellJudge::action_of(const Applied& applied) const {

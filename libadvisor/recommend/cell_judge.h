@@ -28,7 +28,7 @@ class CellJudge {
 
   /// The following cells are of this model. Returns the rule that forbids it whatever the treatment; nullptr: none.
   const RuleSource* enter(int model);
-  /// The treatments of the model that run on an engine that is tried.
+  /// The treatments of the model that run on an engine that is tried, and those that were asked about; each once.
   bool is_tried(const Applied& applied) const;
   Action action_of(const Applied& applied) const;
   Cell judge(const Applied& applied);

@@ -48,19 +48,44 @@ std::optional<ModelFate> turned_away(const Question& q, const CellJudge& judge, 
   return std::nullopt;
 }
 
+/// `rule` forbids the model whatever the treatment; nullptr: none.
+void add_cell(CellJudge& judge, const RuleSource* rule, int model, const Applied& applied, Decision& decision) {
+  ++decision.variants_considered;
+  auto& cell = decision.cells.emplace_back();
+  if (rule == nullptr) {
+    judge.judge(applied, cell);
+    return;
+  }
+  cell.model = model, cell.treatment = applied.treatment, cell.action = judge.action_of(applied);
+  cell.fate = Fate::forbidden, cell.rule = rule;
+}
+
 void add_cells(CellJudge& judge, const CatalogModel& entry, const RuleSource* rule, int model, Decision& decision,
                bool keeping_only = false) {
   for (const auto& applied : entry.applied) {
     if (!judge.is_tried(applied)) continue;
     if (keeping_only && judge.action_of(applied) != Action::keep) continue;
-    ++decision.variants_considered;
-    auto& cell = decision.cells.emplace_back();
-    if (rule == nullptr) {
-      judge.judge(applied, cell);
-      continue;
+    add_cell(judge, rule, model, applied, decision);
+  }
+}
+
+/// Treatments that were asked about of models that are not looked at otherwise: turned away as a whole, or not allowed.
+/// `others`: models were looked at.
+void add_asked(const Toolbox& tools, const Question& q, CellJudge& judge, bool others, Decision& decision) {
+  for (const int model : tools.catalog.asked_models()) {
+    const bool turned_away = std::any_of(decision.models.begin(), decision.models.end(),
+                                         [&](const ModelFate& fate) { return fate.model == model; });
+    if (model == q.current || (others && !turned_away)) continue;
+    const auto& entry = tools.catalog.models()[static_cast<std::size_t>(model)];
+    const auto* rule = judge.enter(model);
+    for (const auto& applied : entry.applied) {
+      if (!tools.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].asked()) continue;
+      add_cell(judge, rule, model, applied, decision);
+      auto& cell = decision.cells.back();
+      // Nobody can say how good it is: no limit that we assume may let it pass.
+      if (cell.fate == Fate::feasible && !q.standing(model).known)
+        cell.fate = Fate::undecided, cell.missing = Missing::comparison;
     }
-    cell.model = model, cell.treatment = applied.treatment, cell.action = judge.action_of(applied);
-    cell.fate = Fate::forbidden, cell.rule = rule;
   }
 }
 
@@ -177,13 +202,22 @@ std::optional<Leader> find_leader(const Toolbox& tools, const Question& q) {
   if (judge.enter(q.current) == nullptr)
     for (const auto& applied : q.at(tools, q.current).applied)
       if (judge.is_tried(applied)) add(judge.judge(applied));
+  const int general = static_cast<int>(tools.catalog.general_treatments());
+  Decision asked;
+  for (const int model : tools.catalog.asked_models())
+    if (!q.standing(model).known) asked.models.push_back({model, ModelFate::Why::not_scored});
   for (const int model : others_by_standing(tools, q)) {
     if (best && judge.is_behind(model, *best)) continue;
     const auto& entry = tools.catalog.models()[static_cast<std::size_t>(model)];
-    if (turned_away(q, judge, entry, model, judge.enter(model))) continue;
+    if (const auto fate = turned_away(q, judge, entry, model, judge.enter(model))) {
+      if (entry.applied.back().treatment >= general) asked.models.push_back(*fate);
+      continue;
+    }
     for (const auto& applied : entry.applied)
       if (judge.is_tried(applied) && !(best && judge.is_behind(applied, *best))) add(judge.judge(applied));
   }
+  add_asked(tools, q, judge, q.profile.allow.switch_model && q.table, asked);
+  for (const auto& cell : asked.cells) add(cell);
   rank(q, some);
   if (some.ranked.empty()) return std::nullopt;
   return Leader{some.first(), is_kept(some)};
@@ -215,6 +249,7 @@ Decision decide(const Toolbox& tools, const Question& q, CellJudge& judge) {
       add_cells(judge, entry, nullptr, model, decision);
     }
   }
+  add_asked(tools, q, judge, q.profile.allow.switch_model && q.table, decision);
   conclude(q, decision);
   return decision;
 }

@@ -112,6 +112,7 @@ MemoryEstimate memory_words(const Toolbox& tools, const Question& q, CellJudge& 
       estimate_memory(*q.at(tools, cell.model).model, variant, q.hardware, workload.context, workload.concurrency)
           .value_or(MemoryEstimate{});
   judge.facts_of(cell);
+  if (!q.at(tools, cell.model).has_size) return {};
   const auto& numbers = judge.memory();
   words.total = numbers.total, words.weights = numbers.weights, words.weights_sd = numbers.weights_sd;
   words.overhead = numbers.overhead, words.overhead_sd = numbers.overhead_sd;

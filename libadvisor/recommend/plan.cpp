@@ -5,6 +5,7 @@
 
 #include "core/units.h"
 #include "estimate/launch.h"
+#include "recommend/accuracy.h"
 #include "recommend/detail.h"
 #include "route/variant_graph.h"
 
@@ -168,8 +169,8 @@ class Ways {
       Variant cached = before;
       cached.kv = option_.variant.kv;
       StepCost cost;
-      if (q_.standings->cache != nullptr)
-        cost.quality_loss = std::clamp(1 - q_.standings->cache->recovery.quantile(0.05), 0.0, 1.0);
+      if (const auto* cache = cache_of(tools_, q_, treatment_))
+        cost.quality_loss = std::clamp(1 - cache->recovery.quantile(0.05), 0.0, 1.0);
       const int to = graph.vertex(cached);
       add(graph, StepKind::quantize_kv, files, to, cost,
           {"", "keep the KV cache in " + cached.kv + " (a setting of " + option_.variant.engine + ")", "", {}, {}, {}});

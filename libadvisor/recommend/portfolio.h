@@ -11,6 +11,8 @@
 
 namespace advisor {
 
+class Considering;
+
 struct PortfolioTask {
   std::string name;  ///< as in the profile: benchmark or type
   double share = 1;  ///< of all requests, fraction of 1
@@ -43,7 +45,7 @@ struct Portfolio {
 Portfolio decide_portfolio(const Toolbox& tools, const Profile& profile, const Hardware& hardware,
                            const Model* checkpoint_model, bool to_the_end = true);
 
-Recommendation recommend_portfolio(const Toolbox& tools, const Profile& profile, const Hardware& hardware,
+Recommendation recommend_portfolio(const Considering& considering, const Profile& profile, const Hardware& hardware,
                                    const Model* checkpoint_model);
 
 /// The question at another number of sequences at the same time, and `factor` times the requests.

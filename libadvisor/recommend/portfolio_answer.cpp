@@ -6,6 +6,7 @@
 #include "core/units.h"
 #include "recommend/accuracy.h"
 #include "recommend/cell_judge.h"
+#include "recommend/consider.h"
 #include "recommend/counterfactual.h"
 #include "recommend/detail.h"
 #include "recommend/next_measurement.h"
@@ -100,6 +101,40 @@ void add_rejections(const Toolbox& tools, const Portfolio& portfolio, Recommenda
   answer.rejections.insert(answer.rejections.begin(), std::move(rejection));
 }
 
+/// A variant that suits a task is an option only where the set that is deployed uses it for that task.
+void settle(const Portfolio& portfolio, const Assignment* assignment, const Cell& cell, std::size_t task,
+            Answered& one) {
+  const std::string alone = "meets the limits of " + one.task + " alone";
+  if (assignment == nullptr) {
+    one.judgement = Judgement::rejected, one.option = 0, one.code = portfolio.too_slow ? "latency" : "memory";
+    one.because = alone + ", but no set of variants serves all tasks together";
+    return;
+  }
+  const auto& chosen = portfolio.cell_of(task);
+  const bool deployed = chosen.model == cell.model && chosen.treatment == cell.treatment;
+  one.judgement = deployed ? Judgement::option : Judgement::dominated;
+  one.option = assignment->option;
+  one.because = deployed ? "serves " + one.task
+                         : alone + ", but the cheapest set of variants for all tasks takes option " +
+                               std::to_string(one.option) + " for it";
+}
+
+void add_answers(const Considering& considering, const Portfolio& portfolio, Recommendation& answer) {
+  for (std::size_t i = 0; i < portfolio.tasks.size() && !considering.asked().empty(); ++i) {
+    const auto& task = portfolio.tasks[i];
+    CellJudge judge(considering.tools(), task.question);
+    auto all = answers(considering, task.question, judge, task.decision, {});
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      auto& one = all[k];
+      one.task = task.name;
+      if (one.judgement == Judgement::option || one.judgement == Judgement::dominated)
+        settle(portfolio, answer.assignments.empty() ? nullptr : &answer.assignments[i],
+               *cell_of(considering, considering.asked()[k], task.question, task.decision), i, one);
+      answer.answered.push_back(std::move(one));
+    }
+  }
+}
+
 void add_defaults(const Portfolio& portfolio, Recommendation& answer) {
   answer.defaults = applied_defaults(answer.profile);
   for (std::size_t i = 0; i < portfolio.tasks.size(); ++i)
@@ -126,8 +161,9 @@ Try deciding(const Toolbox& tools, const Model* checkpoint) {
 
 }  // namespace
 
-Recommendation recommend_portfolio(const Toolbox& tools, const Profile& profile, const Hardware& hardware,
+Recommendation recommend_portfolio(const Considering& considering, const Profile& profile, const Hardware& hardware,
                                    const Model* checkpoint_model) {
+  const auto& tools = considering.tools();
   const auto portfolio = decide_portfolio(tools, profile, hardware, checkpoint_model);
   Recommendation answer;
   answer.outcome = portfolio.outcome;
@@ -153,6 +189,7 @@ Recommendation recommend_portfolio(const Toolbox& tools, const Profile& profile,
         for (auto& one : next_measurements(tools, task.question, CellJudge(tools, task.question), task.decision))
           answer.measure.push_back(std::move(one));
   }
+  add_answers(considering, portfolio, answer);
   add_rejections(tools, portfolio, answer);
   sort_gaps(answer.gaps);
   return answer;

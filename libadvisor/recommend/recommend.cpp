@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "recommend/consider.h"
 #include "recommend/counterfactual.h"
 #include "recommend/decide.h"
 #include "recommend/detail.h"
@@ -76,10 +77,12 @@ void add_knowledge(const Toolbox& tools, Recommendation& answer) {
 
 }  // namespace
 
-Recommendation recommend(const Profile& profile, const Hardware& hardware, const Toolbox& tools,
+Recommendation recommend(const Profile& profile, const Hardware& hardware, const Toolbox& general,
                          const Model* checkpoint_model) {
+  const Considering considering(general, profile, hardware, checkpoint_model);
+  const auto& tools = considering.tools();
   if (!profile.tasks.empty()) {
-    auto answer = recommend_portfolio(tools, profile, hardware, checkpoint_model);
+    auto answer = recommend_portfolio(considering, profile, hardware, checkpoint_model);
     add_knowledge(tools, answer);
     return answer;
   }
@@ -99,6 +102,7 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
   answer.variants_feasible = static_cast<std::int64_t>(decision.ranked.size());
   add_options(tools, question, judge, decision, answer);
   add_dominated(tools, question, decision, answer);
+  answer.answered = answers(considering, question, judge, decision, answer.options);
   answer.rejections = rejections_of(tools, question, judge, decision);
   for (auto& gap : gaps_of(tools, question, decision)) answer.gaps.push_back(std::move(gap));
   sort_gaps(answer.gaps);

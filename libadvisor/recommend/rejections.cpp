@@ -109,6 +109,12 @@ std::string stored_as(const Variant& variant) {
   return weights_of(variant) + (variant.kv == Variant{}.kv ? "" : " with KV cache " + variant.kv);
 }
 
+}  // namespace
+
+bool was_asked(const Toolbox& tools, const Cell& cell) {
+  return tools.catalog.treatments()[static_cast<std::size_t>(cell.treatment)].asked();
+}
+
 Rejection reject(const Toolbox& tools, const Question& q, CellJudge& judge, const Cell& cell) {
   const auto variant = variant_of(tools, q, cell);
   Rejection rejection{std::string(name(cell.action)),
@@ -139,6 +145,8 @@ Rejection reject(const Toolbox& tools, const Question& q, CellJudge& judge, cons
   }
   return rejection;
 }
+
+namespace {
 
 void add_name(std::vector<std::string>& items, const std::string& item) {
   if (!item.empty() && std::find(items.begin(), items.end(), item) == items.end()) items.push_back(item);
@@ -207,6 +215,7 @@ void add_cells(const Toolbox& tools, const Question& q, CellJudge& judge, const 
   std::vector<Told> all;  // as first met: the model in use first; a few dozen
   for (const auto& cell : decision.cells) {
     if (cell.fate != Fate::forbidden && cell.fate != Fate::limit) continue;
+    if (was_asked(tools, cell)) continue;  // told by itself
     const auto cause = cause_of(q, cell);
     auto place = std::find_if(all.begin(), all.end(), [&](const Told& told) { return told.cause == cause; });
     if (place == all.end()) place = all.insert(place, {cause, {}});
@@ -285,7 +294,7 @@ std::vector<Gap> gaps_of(const Toolbox& tools, const Question& q, const Decision
   // Of cells that nobody can decide the first of each kind and model: the treatments of a model lack the same.
   std::set<std::tuple<int, Missing>> told;
   for (const auto& cell : decision.cells) {
-    if (cell.fate != Fate::undecided) continue;
+    if (cell.fate != Fate::undecided || was_asked(tools, cell)) continue;
     const bool of_treatment = cell.missing == Missing::retention || cell.missing == Missing::effort;
     if (!told.emplace(of_treatment ? -2 - cell.treatment : cell.model, cell.missing).second) continue;
     const auto gap = gap_of(tools, q, cell);

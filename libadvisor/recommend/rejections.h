@@ -15,6 +15,12 @@ class CellJudge;
 std::vector<Rejection> rejections_of(const Toolbox& tools, const Question& question, CellJudge& judge,
                                      const Decision& decision);
 
+/// One cell that a rule forbids or that fails a limit.
+Rejection reject(const Toolbox& tools, const Question& question, CellJudge& judge, const Cell& cell);
+
+/// The profile asked about it: it is told by itself.
+bool was_asked(const Toolbox& tools, const Cell& cell);
+
 /// What would decide the undecided cells; and how many models nobody knows enough of to look at.
 std::vector<Gap> gaps_of(const Toolbox& tools, const Question& question, const Decision& decision);
 /// Sorted, each once.

@@ -4,14 +4,27 @@
 
 namespace advisor {
 
+Toolbox::Shared::Shared(const Knowledge& snapshot)
+    : estimator(snapshot), pooled(snapshot), rules(RuleSet::compile(snapshot.rules)) {}
+
 Toolbox::Toolbox(const Knowledge& snapshot)
-    : knowledge(snapshot),
-      estimator(snapshot),
-      pooled(snapshot),
-      rules(RuleSet::compile(snapshot.rules)),
+    : own_(std::make_unique<const Shared>(snapshot)),
+      knowledge(snapshot),
+      estimator(own_->estimator),
+      pooled(own_->pooled),
+      rules(own_->rules),
       catalog(snapshot, estimator) {
   for (const auto& task : snapshot.tasks) tasks[task.id] = &task;
 }
+
+Toolbox::Toolbox(const Toolbox& general, const std::vector<AskedTreatment>& asked)
+    : general_(&general),
+      knowledge(general.knowledge),
+      estimator(general.estimator),
+      pooled(general.pooled),
+      rules(general.rules),
+      catalog(general.catalog, asked),
+      tasks(general.tasks) {}
 
 Standing Toolbox::standing(const Model& model, const ScoreTable* table, const Yardstick& yardstick) const {
   Standing standing;
@@ -32,6 +45,7 @@ Standing Toolbox::standing(const Model& model, const ScoreTable* table, const Ya
 
 std::shared_ptr<const Standings> Toolbox::standings(const ScoreTable* table, const Yardstick& yardstick,
                                                     std::optional<int> only) const {
+  if (general_ != nullptr) return general_->standings(table, yardstick, only);  // of the same models
   Key key{table ? table->task : "",
           table ? table->harness : "",
           table ? table->mode : "",

@@ -36,12 +36,25 @@ struct Standings {
 
 struct Toolbox {
   explicit Toolbox(const Knowledge& snapshot);
+  /// The same with treatments that one question asks about; shares all else with `general`, which must outlive it.
+  Toolbox(const Toolbox& general, const std::vector<AskedTreatment>& asked);
   Toolbox(const Toolbox&) = delete;
 
+ private:
+  struct Shared {
+    explicit Shared(const Knowledge& snapshot);
+    const Estimator estimator;
+    const PooledQuality pooled;
+    const RuleSet rules;
+  };
+  const std::unique_ptr<const Shared> own_;
+  const Toolbox* const general_ = nullptr;
+
+ public:
   const Knowledge& knowledge;
-  const Estimator estimator;
-  const PooledQuality pooled;
-  const RuleSet rules;
+  const Estimator& estimator;
+  const PooledQuality& pooled;
+  const RuleSet& rules;
   const Catalog catalog;
   std::map<std::string, const Task*> tasks;
   /// Looked up when first asked for. `only`: of this model of the catalog (own_model: of none); where no switch may

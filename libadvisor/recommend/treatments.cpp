@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "estimate/kv_cache.h"
 
 namespace advisor {
 
@@ -103,20 +104,6 @@ TreatmentChoice mixed_precision(const std::string& engine) {
   return choice;
 }
 
-TreatmentChoice as_published(const std::string& engine, Native native) {
-  TreatmentChoice choice;
-  choice.origin = Origin::as_published;
-  choice.native = native;
-  choice.variant.engine = engine;
-  choice.variant.scheme = native == Native::fp8 ? "W8A8-fp8" : native == Native::mxfp4 ? "W4A16-mxfp4" : "W16A16";
-  if (engine != "llama.cpp") return choice;
-  choice.variant.format = "gguf";
-  choice.variant.scheme = native == Native::mxfp4 ? "MXFP4" : "F16";
-  if (native != Native::mxfp4) choice.executable = true, choice.gguf_type = "F16";
-  choice.steps = {{"convert", "none", choice.executable ? "" : "convert_hf_to_gguf.py of llama.cpp"}};
-  return choice;
-}
-
 /// Low-precision caches that engines offer as a setting: `--kv-cache-dtype fp8`, `kv_cache_config.dtype`,
 /// `--cache-type-k q8_0 --cache-type-v q8_0`.
 std::string small_cache(const std::string& engine) {
@@ -129,9 +116,7 @@ void add_small_caches(std::vector<TreatmentChoice>& all) {
   for (auto choice : whole) {
     const auto kv = small_cache(choice.variant.engine);
     if (kv.empty()) continue;
-    choice.variant.kv = kv;
-    choice.quantized_kv = true;
-    choice.steps.push_back({"quantize_kv", "kv-quant", ""});
+    set_cache(choice, kv);
     all.push_back(std::move(choice));
   }
 }
@@ -188,6 +173,27 @@ bool same_scheme(const std::string& published, const std::string& scheme) {
 }
 
 }  // namespace
+
+TreatmentChoice as_published(const std::string& engine, Native native) {
+  TreatmentChoice choice;
+  choice.origin = Origin::as_published;
+  choice.native = native;
+  choice.variant.engine = engine;
+  choice.variant.scheme = native == Native::fp8 ? "W8A8-fp8" : native == Native::mxfp4 ? "W4A16-mxfp4" : "W16A16";
+  if (engine != "llama.cpp") return choice;
+  choice.variant.format = "gguf";
+  choice.variant.scheme = native == Native::mxfp4 ? "MXFP4" : "F16";
+  if (native != Native::mxfp4) choice.executable = true, choice.gguf_type = "F16";
+  choice.steps = {{"convert", "none", choice.executable ? "" : "convert_hf_to_gguf.py of llama.cpp"}};
+  return choice;
+}
+
+void set_cache(TreatmentChoice& choice, const std::string& kv) {
+  choice.variant.kv = kv;
+  if (choice.quantized_kv || kv_value_bytes(kv) >= 2) return;
+  choice.quantized_kv = true;
+  choice.steps.push_back({"quantize_kv", "kv-quant", ""});
+}
 
 Native native_of(const Model& model) {
   if (model.native_dtype.starts_with("fp8")) return Native::fp8;

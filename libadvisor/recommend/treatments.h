@@ -44,6 +44,12 @@ struct TreatmentChoice {
   std::string kind() const;   ///< none, quantization, pruning or mixed, as rules read it
 };
 
+/// The publisher's own weights on an engine.
+TreatmentChoice as_published(const std::string& engine, Native native);
+
+/// The same with another KV cache; below 16 bits that is a step of its own.
+void set_cache(TreatmentChoice& choice, const std::string& kv);
+
 /// Every treatment, in a fixed order: as published, then by technique. `knowledge` adds the forms in which retrained
 /// checkpoints are published.
 std::vector<TreatmentChoice> all_treatments(const Knowledge& knowledge);

@@ -131,6 +131,22 @@ Block rejections_block(const Recommendation& r) {
   return block;
 }
 
+/// "rejected", "dominated by #1": what became of each variant that was asked about.
+void add_answered(const Recommendation& r, Page& page) {
+  if (r.answered.empty()) return;
+  Block block{Kind::pairs, "", {}};
+  for (const auto& one : r.answered) {
+    std::string label(name(one.judgement));
+    if (one.judgement == Judgement::option) label += " #" + std::to_string(one.option);
+    std::string text = one.asked + (one.task.empty() ? "" : " for " + one.task) + ": " + one.because;
+    for (const auto& reason : one.also) text += " Also: " + reason;
+    if (one.judged.quality && one.judged.quality->retention) text += " (" + words::keeps(one.judged) + ")";
+    block.rows.push_back({std::move(label), std::move(text)});
+  }
+  page.push_back({Kind::heading, "What you asked about", {}});
+  page.push_back(std::move(block));
+}
+
 void add_list(Page& page, const std::string& heading, std::vector<std::string> items, std::size_t shown = 100) {
   if (items.empty()) return;
   page.push_back({Kind::heading, heading, {}});
@@ -170,6 +186,7 @@ Page overview(const Recommendation& r) {
     page.push_back(options_block(r));
     if (const auto rest = left_out(r); !rest.empty()) page.push_back({Kind::list, "", {{rest}}});
   }
+  add_answered(r, page);
   add_list(page, "What would change it", helps(r));
   add_list(page, "What to measure", measurements(r), shown_measurements);
   if (!r.rejections.empty()) {

@@ -157,8 +157,10 @@ void add_estimates(Names names) {
   names.add(number("quality.probability", D::ratio, "that the accuracy limit is met"));
   names.add(text("quality.basis", "measured, transferred, modelled, prior"));
   names.add(number("quality.rows", D::count, "measurements behind the estimate"));
-  names.add(number("quality.knowledge_rows", D::count, "of them accuracies on knowledge tasks, not perplexities"));
-  names.add(boolean("quality.perplexity_only", "all measurements behind it are perplexities"));
+  names.add(number("quality.knowledge_rows", D::count,
+                   "of this technique at these bits: scores of knowledge tasks, not perplexities"));
+  names.add(
+      boolean("quality.perplexity_only", "all that is measured of this technique at these bits are perplexities"));
   names.add(boolean("quality.baseline_predicted", "the score of the uncompressed model is predicted, not measured"));
   names.add(number("speed.decode", D::count, "tokens per second, all sequences together"));
   names.add(number("speed.ttft", D::seconds, "until the first token"));

@@ -9,6 +9,7 @@
 //             offers / offers_not (schemes), sparsity / sparsity_not (shares of weights removed);
 //             rejects ("<code> <action>"); rules (ids that fire for a variant of the model in use, or for any that
 //             meets all limits); helps (fields of counterfactuals); serves ("<task> <model>" of a portfolio);
+//             asked ("<judgement>: <variant>" or "rejected by <rule or code>: <variant>" of the profile's `consider`);
 //             error (part of the message)
 #include "scenario.h"
 
@@ -18,9 +19,11 @@
 #include "core/json.h"
 #include "core/units.h"
 #include "recommend/cell_judge.h"
+#include "recommend/consider.h"
 #include "recommend/decide.h"
 #include "recommend/detail.h"
 #include "recommend/recommend.h"
+#include "recommend/rejections.h"
 #include "report/explain.h"
 
 namespace advisor {
@@ -42,20 +45,22 @@ struct Seen {
 
 Seen look(const Profile& profile) {
   Seen seen;
-  const auto question = ask(tools(), profile, hardware_of(profile), nullptr);
-  const auto decision = decide(tools(), question);
-  CellJudge judge(tools(), question);
+  const Considering considering(tools(), profile, hardware_of(profile), nullptr);
+  const auto& all = considering.tools();
+  const auto question = ask(all, profile, hardware_of(profile), nullptr);
+  const auto decision = decide(all, question);
+  CellJudge judge(all, question);
   const auto add = [&](const Findings& findings) {
     for (const auto* found : {&findings.forbids, &findings.warns})
       for (const auto& finding : *found) seen.rules.insert(finding.rule);
   };
   add(judge.profile_findings());
   for (const auto& cell : decision.cells)
-    if (cell.model == question.current || cell.fate == Fate::feasible)
-      add(tools().rules.apply(judge.facts_of(cell), "variant"));
+    if (cell.model == question.current || cell.fate == Fate::feasible || was_asked(all, cell))
+      add(all.rules.apply(judge.facts_of(cell), "variant"));
   EXPECT_TRUE(decision.ranked.empty() || decision.ranked.front() == decision.front.front()) << "nothing beats the best";
   for (const int index : decision.ranked) {
-    const auto variant = variant_of(tools(), question, decision.cells[static_cast<std::size_t>(index)]);
+    const auto variant = variant_of(all, question, decision.cells[static_cast<std::size_t>(index)]);
     seen.schemes.insert(variant.scheme);
     seen.sparsities.insert(format_number(variant.sparsity));
   }
@@ -97,7 +102,10 @@ void check(const Document& expect, const Profile& profile, const Recommendation&
   expect_one_of(expect, "outcome", std::string(name(answer.outcome)));
   expect_one_of(expect, "verdict", answer.verdict ? std::string(name(*answer.verdict)) : "null");
   check_first(expect, answer);
-  std::set<std::string> rejections, fields, served;
+  std::set<std::string> rejections, fields, served, asked;
+  for (const auto& one : answer.answered)
+    for (const auto& why : {std::string(), one.rule, one.code})
+      asked.insert(std::string(name(one.judgement)) + (why.empty() ? "" : " by " + why) + ": " + one.asked);
   for (const auto& rejection : answer.rejections) rejections.insert(rejection.code + " " + rejection.action);
   for (const auto& change : answer.counterfactuals) fields.insert(change.field);
   for (const auto& one : answer.assignments)
@@ -106,6 +114,7 @@ void check(const Document& expect, const Profile& profile, const Recommendation&
   expect_all(expect, "rejects", rejections);
   expect_all(expect, "helps", fields);
   expect_all(expect, "serves", served);
+  expect_all(expect, "asked", asked);
   if (!profile.tasks.empty()) return;
   const auto seen = look(profile);
   expect_all(expect, "rules", seen.rules);
@@ -124,6 +133,8 @@ void check_answer(const Profile& profile, const Recommendation& answer) {
                 (option.quality->retention && !option.quality->retention->sources.empty()))
         << "no source of the quality of " << option.variant.id();
   }
+  EXPECT_EQ(answer.answered.size(), profile.consider.size() * std::max<std::size_t>(1, profile.tasks.size()));
+  for (const auto& one : answer.answered) EXPECT_FALSE(one.because.empty()) << one.asked;
   for (const auto& rejection : answer.rejections) EXPECT_FALSE(rejection.because.empty()) << rejection.code;
   EXPECT_FALSE(answer.outcome == Outcome::infeasible && answer.rejections.empty());
   EXPECT_EQ(answer.outcome == Outcome::recommended, answer.verdict.has_value());
@@ -136,10 +147,9 @@ void check_answer(const Profile& profile, const Recommendation& answer) {
 /// Keys are closed here too: a misspelt expectation must not pass silently.
 void check_keys(const Document& scenario, const Document& expect) {
   const std::set<std::string> outer{"why", "source", "profile", "expect"};
-  const std::set<std::string> inner{"outcome",      "verdict",    "model",   "technique", "scheme",
-                                    "engine",       "kv",         "recipe",  "published", "offers",
-                                    "serves",       "offers_not", "offload", "error",     "sparsity",
-                                    "sparsity_not", "rejects",    "rules",   "helps"};
+  const std::set<std::string> inner{"outcome",  "verdict",      "model",   "technique", "scheme",     "engine", "kv",
+                                    "recipe",   "published",    "offers",  "serves",    "offers_not", "error",  "asked",
+                                    "offload", "sparsity", "sparsity_not", "rejects", "rules",     "helps"};
   for (const auto& member : scenario.members) EXPECT_THAT(outer, Contains(member.key));
   for (const auto& member : expect.members) EXPECT_THAT(inner, Contains(member.key));
 }
