@@ -29,7 +29,7 @@ void print(const EvaluationReport& report) {
 int run(const std::vector<std::string>& args, const Command& self) {
   po::options_description options("options");
   options.add_options()("model", po::value<std::string>()->required()->value_name("MODEL"),
-                        "checkpoint folder (safetensors, compressed-tensors, or one .gguf) or a .gguf file")(
+                        "checkpoint folder (safetensors, dense or quantized, or one .gguf) or a .gguf file")(
       "suite", po::value<std::string>()->value_name("DIR"), "folder of *.txt and *.jsonl")(
       "text", po::value<std::string>()->value_name("FILE"), "one text, for perplexity")(
       "choices", po::value<std::vector<std::string>>()->value_name("FILE.jsonl")->composing(),
@@ -75,7 +75,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
 const Command evaluate_command = {
     "evaluate", "measure a checkpoint: perplexity and multiple choice",
     "evaluate MODEL (--suite DIR | --text FILE | --choices FILE.jsonl) [--json]",
-    "Reads the files as an engine would (dense safetensors, compressed-tensors, GGUF) and measures them.\n"
+    "Reads the files as an engine would (dense safetensors, compressed-tensors, GPTQ, AutoAWQ, ModelOpt, GGUF) and "
+    "measures them.\n"
     "Perplexity: windows of the model's context, a BOS token in front, every token scored once.\n"
     "Multiple choice: the option with the highest log-likelihood, no length normalisation.\n",
     run};

@@ -1,11 +1,14 @@
 #include "checkpoint/checkpoint.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
-#include "checkpoint/compressed_tensors.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/gguf.h"
 #include "checkpoint/json.h"
+#include "checkpoint/modelopt.h"
+#include "checkpoint/quantized_reader.h"
 #include "core/error.h"
 
 namespace advisor {
@@ -14,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t config_limit = 16 << 20;
+constexpr const char* gptq_config = "quantize_config.json";
 
 std::vector<fs::path> gguf_files(const fs::path& folder) {
   std::vector<fs::path> found;
@@ -21,6 +25,23 @@ std::vector<fs::path> gguf_files(const fs::path& folder) {
     if (item.path().extension() == ".gguf") found.push_back(item.path());
   }
   return found;
+}
+
+/// By quant_method, the name that Hugging Face folders give to their way of quantizing.
+std::unique_ptr<Checkpoint> open_quantized(const fs::path& folder, ModelConfig config, const json::Json& quantization,
+                                           const std::string& where) {
+  using Open = std::unique_ptr<Checkpoint> (*)(const fs::path&, ModelConfig, const std::string&);
+  static constexpr std::array<std::pair<std::string_view, Open>, 4> readers{
+      {{"awq", open_autoawq},
+       {"compressed-tensors", open_compressed_tensors},
+       {"gptq", open_gptq},
+       {"modelopt", open_modelopt}}};
+  const std::string method = json::find_string(quantization, "quant_method", where).value_or("");
+  for (const auto& [name, open] : readers) {
+    if (name == method) return open(folder, std::move(config), quantization.dump());
+  }
+  cannot_read(where,
+              "\"quant_method\" is \"" + method + "\"; only awq, compressed-tensors, gptq and modelopt can be read");
 }
 
 std::unique_ptr<Checkpoint> open_folder(const fs::path& folder) {
@@ -43,8 +64,13 @@ std::unique_ptr<Checkpoint> open_folder(const fs::path& folder) {
   if (const json::Json* quantization = json::find(root, "quantization_config")) {
     if (!quantization->is_object())
       throw Error(ErrorCode::parse_error, where + ": \"quantization_config\" must be an object");
-    return open_compressed_tensors(folder, std::move(config), quantization->dump());
+    return open_quantized(folder, std::move(config), *quantization, where + ": quantization_config");
   }
+  // Older writers left config.json alone and put their settings beside it.
+  if (fs::exists(folder / gptq_config))
+    return open_gptq(folder, std::move(config), files::read_text(folder / gptq_config, config_limit));
+  if (fs::exists(folder / modelopt::config_name))
+    return open_modelopt(folder, std::move(config), files::read_text(folder / modelopt::config_name, config_limit));
   return open_dense(folder, std::move(config));
 }
 

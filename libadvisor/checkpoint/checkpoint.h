@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "checkpoint/config.h"
+#include "tensor/quantized.h"
 #include "tensor/tensor.h"
 
 namespace advisor {
@@ -26,13 +27,20 @@ struct TensorInfo {
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
-  virtual std::string_view format() const = 0;  ///< "safetensors", "compressed-tensors", "gguf"
+  virtual std::string_view format() const = 0;  ///< "safetensors", "gguf", "gptq" ... as formats()
   virtual const ModelConfig& config() const = 0;
   virtual const std::vector<TensorInfo>& tensors() const = 0;  ///< in file order (shard, then offset)
   /// Reads and dequantizes rows [begin, end) of dimension 0 to float32 (1-D tensors: one row per element).
   /// `out` has (end - begin) * (size / shape[0]) elements. Thread-safe. Does not keep file pages resident.
   virtual void read_rows(const TensorInfo& tensor, std::int64_t begin, std::int64_t end,
                          std::span<float> out) const = 0;
+  /// Rows [begin, end) of a weight as it is stored, without rounding anything: codes, scales, zero points. nullopt for
+  /// tensors that are not quantized or that the neutral form cannot hold (GGUF blocks, groups of reordered columns).
+  /// begin and end must be multiples of 32 and of the scheme's blocks of rows, or the last row. Thread-safe.
+  virtual std::optional<QuantizedTensor> read_codes(const TensorInfo& /*tensor*/, std::int64_t /*begin*/,
+                                                    std::int64_t /*end*/) const {
+    return std::nullopt;
+  }
   /// The tokenizer the files carry; throws not_found when they carry none.
   virtual TokenizerData tokenizer() const = 0;
 
@@ -40,7 +48,7 @@ class Checkpoint {
   Tensor load(std::string_view name) const;  ///< whole tensor; throws not_found naming it and the checkpoint
 };
 
-/// Opens a folder (config.json + *.safetensors, dense or compressed-tensors; or exactly one .gguf file) or a .gguf
+/// Opens a folder (config.json + *.safetensors, dense or quantized; or exactly one .gguf file) or a .gguf
 /// file. Checks every header before it returns. Throws not_found, parse_error or unsupported.
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path);
 

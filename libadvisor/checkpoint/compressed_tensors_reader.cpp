@@ -1,285 +1,150 @@
-// Reads compressed-tensors folders as an engine would: w' = (q - z) * s in float32, scales as stored.
+// Opens compressed-tensors folders: which scheme each module has, and its shape.
 #include <algorithm>
 #include <array>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "checkpoint/compressed_tensors.h"
-#include "checkpoint/folder.h"
-#include "checkpoint/json.h"
+#include "checkpoint/quantized_reader.h"
 #include "core/error.h"
-#include "tensor/kernels/kernels.h"
 
 namespace advisor {
 namespace {
 
-using namespace compressed_tensors;
 using json::Json;
 
-[[noreturn]] void bad(const std::string& where, const std::string& why) {
-  throw Error(ErrorCode::parse_error, where + ": " + why);
-}
-[[noreturn]] void cannot(const std::string& where, const std::string& why) {
-  throw Error(ErrorCode::unsupported, where + ": " + why);
-}
-
-/// The parts of one module's weight, checked against each other.
-struct Weight {
-  QuantScheme scheme;
-  std::int64_t rows = 0, cols = 0, groups = 0;
-  const ShardSet::Tensor *codes = nullptr, *scale = nullptr, *zero = nullptr;  ///< zero: null when symmetric
-  bool packed = false;
+/// "config_groups", by what they name.
+struct Groups {
+  std::map<std::string, QuantScheme> by_module;
+  std::optional<QuantScheme> linear;  ///< of "Linear": every module that is not named
 };
 
-QuantScheme parse_weights_args(const Json& group, const std::string& where) {
-  const Json* weights = json::find(group, "weights");
-  if (weights == nullptr || !weights->is_object()) bad(where, "a group of \"config_groups\" has no \"weights\"");
-  if (json::find_string(*weights, "type", where).value_or("int") != "int")
-    cannot(where, "only integer weights can be read");
-  QuantScheme scheme;
-  const std::int64_t bits = json::find_integer(*weights, "num_bits", where).value_or(8);
-  if (bits < 2 || bits > 8) cannot(where, "weights of " + std::to_string(bits) + " bits cannot be read");
-  scheme.bits = static_cast<int>(bits);
-  scheme.symmetric = json::find_bool(*weights, "symmetric", where).value_or(true);
-  const auto group_size = json::find_integer(*weights, "group_size", where);
-  const std::string strategy =
-      json::find_string(*weights, "strategy", where).value_or(group_size.value_or(-1) > 0 ? "group" : "channel");
-  if (strategy == "group") {
-    if (group_size.value_or(0) <= 0) bad(where, "the strategy \"group\" needs a positive \"group_size\"");
-    scheme.group = *group_size;
-  } else if (strategy != "channel") {
-    cannot(where, "the strategy \"" + strategy + "\" cannot be read; only \"group\" and \"channel\"");
-  }
-  const Json* order = json::find(*weights, "actorder");
-  if (order != nullptr && *order == "group") cannot(where, "\"actorder\": \"group\" cannot be read");
-
-  if (const Json* inputs = json::find(group, "input_activations"); inputs != nullptr) {
-    if (!inputs->is_object()) bad(where, "\"input_activations\" must be an object or null");
-    if (json::find_integer(*inputs, "num_bits", where).value_or(8) != 8 ||
-        json::find_string(*inputs, "type", where).value_or("int") != "int") {
-      cannot(where, "only int8 activations can be read");
-    }
-    const Json* dynamic = json::find(*inputs, "dynamic");
-    if (dynamic == nullptr || *dynamic != true) cannot(where, "static activation scales cannot be read");
-    scheme.activation_bits = 8;
-  }
-  return scheme;
+bool is_known(std::string_view format) {
+  using namespace compressed_tensors;
+  static constexpr std::array<std::string_view, 7> known{pack_format,  int_format,   float_format, naive_format,
+                                                         nvfp4_format, mxfp4_format, mixed_format};
+  return std::find(known.begin(), known.end(), format) != known.end();
 }
 
-/// The one scheme of the file, and its storage format.
-std::pair<QuantScheme, std::string> parse_quantization(const std::string& text, const std::string& where) {
+void read_format(const Json& object, const std::string& where) {
+  const std::string format = json::find_string(object, "format", where).value_or("");
+  if (!is_known(format)) {
+    cannot_read(where, "\"format\" is \"" + format +
+                           "\"; only pack-, int-, float-, naive-, nvfp4-pack- and mxfp4-pack-quantized and "
+                           "mixed-precision can be read");
+  }
+}
+
+void add_targets(const Json& group, const QuantScheme& scheme, bool only, Groups& groups, const std::string& where) {
+  const Json* targets = json::find(group, "targets");
+  if (only) {  // whatever it names, nothing else can be meant by the codes in the file
+    groups.linear = scheme;
+    return;
+  }
+  if (targets == nullptr || !targets->is_array()) bad_file(where, "\"targets\" of a group must be a list");
+  for (const Json& target : *targets) {
+    if (!target.is_string()) bad_file(where, "\"targets\" must be a list of names");
+    const std::string name = target.get<std::string>();
+    if (name.starts_with("re:")) {
+      cannot_read(where, "several groups with the pattern \"" + name + "\" among their targets cannot be read");
+    }
+    if (name == "Linear") {
+      if (groups.linear && *groups.linear != scheme) cannot_read(where, "two groups have the target \"Linear\"");
+      groups.linear = scheme;
+    } else if (!groups.by_module.emplace(name, scheme).second) {
+      bad_file(where, "two groups have the target \"" + name + "\"");
+    }
+  }
+}
+
+Groups parse_groups(const std::string& text, const std::string& where) {
   const Json root = json::parse(text, where);
-  const std::string method = json::find_string(root, "quant_method", where).value_or("");
-  if (method != "compressed-tensors") {
-    cannot(where, "\"quant_method\" is \"" + method + "\"; only compressed-tensors can be read");
+  read_format(root, where);
+  const Json* list = json::find(root, "config_groups");
+  if (list == nullptr || !list->is_object() || list->empty()) {
+    bad_file(where, "\"config_groups\" is missing or empty");
   }
-  const std::string format = json::find_string(root, "format", where).value_or("");
-  if (format != pack_format && format != int_format) {
-    cannot(where, "\"format\" is \"" + format + "\"; only pack-quantized and int-quantized can be read");
+  Groups groups;
+  for (const auto& [id, group] : list->items()) {
+    if (!group.is_object()) cannot_read(where, "the group \"" + id + "\" names a preset, which cannot be read");
+    if (json::find(group, "format") != nullptr) read_format(group, where);
+    add_targets(group, compressed_tensors::scheme_from_json(group, where), list->size() == 1, groups, where);
   }
-  const Json* groups = json::find(root, "config_groups");
-  if (groups == nullptr || !groups->is_object() || groups->empty()) bad(where, "\"config_groups\" is missing or empty");
-  std::optional<QuantScheme> scheme;
-  for (const auto& [id, group] : groups->items()) {
-    if (!group.is_object()) cannot(where, "the group \"" + id + "\" names a preset, which cannot be read");
-    const QuantScheme parsed = parse_weights_args(group, where);
-    if (scheme && scheme->id() != parsed.id()) cannot(where, "\"config_groups\" with different schemes cannot be read");
-    scheme = parsed;
-  }
-  return {*scheme, format};
+  return groups;
 }
 
-class CompressedTensorsCheckpoint final : public Checkpoint {
- public:
-  CompressedTensorsCheckpoint(const std::filesystem::path& folder, ModelConfig config, const std::string& text)
-      : folder_(folder), config_(std::move(config)), shards_(folder) {
-    const auto [scheme, format] = parse_quantization(text, (folder / "config.json").string() + ": quantization_config");
-    list_tensors(scheme, format == pack_format);
-  }
-
-  std::string_view format() const override { return "compressed-tensors"; }
-  const ModelConfig& config() const override { return config_; }
-  const std::vector<TensorInfo>& tensors() const override { return infos_; }
-  TokenizerData tokenizer() const override { return read_tokenizer(folder_, config_); }
-
-  void read_rows(const TensorInfo& info, std::int64_t begin, std::int64_t end, std::span<float> out) const override {
-    const auto it = weights_.find(info.name);
-    if (it == weights_.end()) return read_dense_rows(shards_, info, begin, end, out);
-    const Weight& weight = it->second;
-    check_rows({info.name, {weight.rows, weight.cols}, {}, 0}, begin, end, out.size());
-    // Pieces of about a quarter MiB of codes, so that memory does not grow with the request.
-    const std::int64_t step = std::max<std::int64_t>(1, (256 << 10) / std::max<std::int64_t>(1, weight.cols));
-    for (std::int64_t r = begin; r < end; r += step) {
-      const std::int64_t n = std::min(step, end - r);
-      read_piece(
-          weight, r, n,
-          out.subspan(static_cast<std::size_t>((r - begin) * weight.cols), static_cast<std::size_t>(n * weight.cols)));
-    }
-  }
-
- private:
-  void list_tensors(const QuantScheme& scheme, bool packed);
-  Weight make_weight(const std::string& module, const QuantScheme& scheme, bool packed) const;
-  const ShardSet::Tensor& need(const std::string& name, DType dtype, std::vector<std::int64_t> shape) const;
-  void read_piece(const Weight& weight, std::int64_t begin, std::int64_t rows, std::span<float> out) const;
-  std::vector<std::int8_t> read_codes(const Weight& weight, std::int64_t begin, std::int64_t rows) const;
-  std::vector<std::int8_t> read_zeros(const Weight& weight, std::int64_t begin, std::int64_t rows) const;
-
-  std::filesystem::path folder_;
-  ModelConfig config_;
-  ShardSet shards_;
-  std::vector<TensorInfo> infos_;
-  std::unordered_map<std::string, Weight> weights_;
-};
-
-const ShardSet::Tensor& CompressedTensorsCheckpoint::need(const std::string& name, DType dtype,
-                                                          std::vector<std::int64_t> shape) const {
-  const ShardSet::Tensor* tensor = shards_.find(name);
-  if (tensor == nullptr) bad(folder_.string(), "tensor \"" + name + "\" is missing");
-  if (tensor->entry.dtype != dtype || tensor->entry.shape != shape) {
-    std::string expected;
-    for (const std::int64_t d : shape) expected += (expected.empty() ? "[" : ", ") + std::to_string(d);
-    bad(shards_.path_of(*tensor), "tensor \"" + name + "\" must be " + safetensors_name(dtype) + " " + expected + "]");
-  }
-  return *tensor;
+/// The module of a tensor that holds codes: x.weight_packed, or x.weight of int8 or fp8; empty for any other.
+std::string coded_module(const SafetensorsEntry& entry) {
+  const std::string_view name = entry.name;
+  static constexpr std::string_view packed = ".weight_packed", plain = ".weight";
+  if (name.ends_with(packed)) return std::string(name.substr(0, name.size() - packed.size()));
+  const bool codes = entry.dtype == DType::i8 || entry.dtype == DType::f8_e4m3;
+  return codes && name.ends_with(plain) ? module_of(name) : "";
 }
 
-Weight CompressedTensorsCheckpoint::make_weight(const std::string& module, const QuantScheme& scheme,
-                                                bool packed) const {
-  Weight weight{.scheme = scheme, .packed = packed};
-  const std::string codes_name = module + (packed ? ".weight_packed" : ".weight");
-  weight.codes = shards_.find(codes_name);
-  const SafetensorsEntry& entry = weight.codes->entry;
-  const std::string where = shards_.path_of(*weight.codes) + ": tensor \"" + codes_name + "\"";
-  if (shards_.find(module + ".weight_g_idx") != nullptr) cannot(where, "comes with weight_g_idx, which cannot be read");
-  if (entry.shape.size() != 2) bad(where, "must have two dimensions");
-  weight.rows = entry.shape[0];
-  weight.cols = entry.shape[1];
-  if (packed) {
-    const ShardSet::Tensor& shape = need(module + ".weight_shape", DType::i64, {2});
-    std::array<std::int64_t, 2> stored{};
-    shards_.read(shape, 0, std::as_writable_bytes(std::span(stored)));
-    weight.cols = stored[1];
-    constexpr std::int64_t limit = std::int64_t{1} << 40;  // keeps cols * bits far from overflow
-    if (stored[0] != weight.rows || weight.cols < 0 || weight.cols > limit) {
-      bad(where, "does not fit the shape [" + std::to_string(stored[0]) + ", " + std::to_string(stored[1]) +
-                     "] in its weight_shape");
-    }
-  }
-  if (scheme.group != 0 && weight.cols % scheme.group != 0) {
-    bad(where, "has " + std::to_string(weight.cols) + " inputs, no multiple of the group size " +
-                   std::to_string(scheme.group));
-  }
-  weight.groups = scheme.groups(weight.cols);
-  need(codes_name, packed ? DType::i32 : DType::i8,
-       {weight.rows, packed ? words(weight.cols, scheme.bits) : weight.cols});
-  weight.scale = shards_.find(module + ".weight_scale");
-  const DType scale_type = weight.scale == nullptr ? DType::bf16 : weight.scale->entry.dtype;
-  if (scale_type != DType::bf16 && scale_type != DType::f16 && scale_type != DType::f32) {
-    cannot(where, "its scales are " + std::string(name(scale_type)));
-  }
-  need(module + ".weight_scale", scale_type, {weight.rows, weight.groups});
-  if (!scheme.symmetric) {
-    const std::int64_t zero_rows = packed ? words(weight.rows, scheme.bits) : weight.rows;
-    weight.zero = &need(module + ".weight_zero_point", packed ? DType::i32 : DType::i8, {zero_rows, weight.groups});
-  }
-  return weight;
+const QuantScheme& scheme_of(const Groups& groups, const std::string& module, const std::string& where) {
+  const auto it = groups.by_module.find(module);
+  if (it != groups.by_module.end()) return it->second;
+  if (!groups.linear) bad_file(where, "no group of \"config_groups\" has the target \"" + module + "\"");
+  return *groups.linear;
 }
 
-void CompressedTensorsCheckpoint::list_tensors(const QuantScheme& scheme, bool packed) {
-  const std::string_view code_suffix = packed ? ".weight_packed" : ".weight";
-  static constexpr std::array<std::string_view, 4> part_suffixes{".weight_scale", ".weight_shape", ".weight_zero_point",
-                                                                 ".weight_packed"};
-  for (const ShardSet::Tensor& tensor : shards_.tensors()) {
-    const SafetensorsEntry& entry = tensor.entry;
-    if (entry.name.ends_with(code_suffix) && (packed || entry.dtype == DType::i8)) {
-      const std::string module = entry.name.substr(0, entry.name.size() - code_suffix.size());
-      const Weight weight = make_weight(module, scheme, packed);
-      std::int64_t bytes = 0;
-      for (const ShardSet::Tensor* part :
-           {weight.codes, weight.scale, weight.zero, shards_.find(module + ".weight_shape")}) {
-        if (part != nullptr) bytes += part->entry.end - part->entry.begin;
-      }
-      infos_.push_back({module + ".weight", {weight.rows, weight.cols}, scheme.id(), bytes});
-      weights_.emplace(module + ".weight", weight);
-    } else if (std::none_of(part_suffixes.begin(), part_suffixes.end(),
-                            [&](std::string_view suffix) { return entry.name.ends_with(suffix); })) {
-      infos_.push_back({entry.name, entry.shape, std::string(name(entry.dtype)), entry.end - entry.begin});
-    }
+/// Shape of a weight from its codes, and from weight_shape where the format has it.
+std::pair<std::int64_t, std::int64_t> shape_of(const ShardSet& shards, const ShardSet::Tensor& codes,
+                                               const std::string& module, const QuantScheme& scheme) {
+  const std::string where = shards.path_of(codes) + ": tensor \"" + codes.entry.name + "\"";
+  if (codes.entry.shape.size() != 2) bad_file(where, "must have two dimensions");
+  const std::int64_t rows = codes.entry.shape[0], stored = codes.entry.shape[1];
+  constexpr std::int64_t limit = std::int64_t{1} << 40;  // keeps cols * bits far from overflow
+  if (stored > limit) bad_file(where, "is too wide");
+  const std::string_view format = compressed_tensors::format_of(scheme);
+  if (format == compressed_tensors::nvfp4_format || format == compressed_tensors::mxfp4_format)
+    return {rows, 2 * stored};
+  if (format != compressed_tensors::pack_format) return {rows, stored};
+
+  const std::string name = module + ".weight_shape";
+  const ShardSet::Tensor* shape = shards.find(name);
+  if (shape == nullptr) bad_file(where, "comes without \"" + name + "\", which is missing");
+  if (shape->entry.dtype != DType::i64 || shape->entry.shape != std::vector<std::int64_t>{2}) {
+    bad_file(where, "\"" + name + "\" must be I64 [2]");
   }
+  std::array<std::int64_t, 2> size{};
+  shards.read(*shape, 0, std::as_writable_bytes(std::span(size)));
+  if (size[0] != rows || size[1] < 0 || size[1] > limit) {
+    bad_file(where, "does not fit the shape [" + std::to_string(size[0]) + ", " + std::to_string(size[1]) +
+                        "] in its weight_shape");
+  }
+  return {rows, size[1]};
 }
 
-std::vector<std::int8_t> CompressedTensorsCheckpoint::read_codes(const Weight& weight, std::int64_t begin,
-                                                                 std::int64_t rows) const {
-  const auto columns = static_cast<std::size_t>(weight.cols);
-  std::vector<std::int8_t> codes(static_cast<std::size_t>(rows) * columns);
-  if (!weight.packed) {
-    shards_.read(*weight.codes, begin * weight.cols, std::as_writable_bytes(std::span(codes)));
-    return codes;
+WeightLayout layout_of(const ShardSet& shards, const ShardSet::Tensor& codes, const std::string& module,
+                       const Groups& groups) {
+  const std::string where = shards.path_of(codes) + ": tensor \"" + codes.entry.name + "\"";
+  const QuantScheme& scheme = scheme_of(groups, module, where);
+  const auto [rows, cols] = shape_of(shards, codes, module, scheme);
+  if (const std::string why = misfit(scheme, cols); !why.empty()) bad_file(where, why);
+  if (scheme.code && scheme.bits == 4 && cols % scheme.group != 0) bad_file(where, "has inputs that fill no groups");
+  WeightLayout layout = compressed_tensors::layout(module, scheme, rows, cols, DType::bf16);
+  if (layout.codes.name != codes.entry.name) {
+    bad_file(where, "holds no codes of " + scheme.id() + ", which its config says it has");
   }
-  const auto row_words = static_cast<std::size_t>(words(weight.cols, weight.scheme.bits));
-  std::vector<std::uint32_t> packed(static_cast<std::size_t>(rows) * row_words);
-  shards_.read(*weight.codes, begin * static_cast<std::int64_t>(row_words * 4),
-               std::as_writable_bytes(std::span(packed)));
-  std::vector<std::uint8_t> row(columns);
-  const int offset = 1 << (weight.scheme.bits - 1);
-  for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
-    kernels::unpack(std::span(packed).subspan(r * row_words, row_words), weight.scheme.bits, row);
-    std::transform(row.begin(), row.end(), codes.begin() + static_cast<std::ptrdiff_t>(r * columns),
-                   [&](std::uint8_t u) { return static_cast<std::int8_t>(u - offset); });
+  if (layout.codes.matrix.packing == Packing::row_streams && shards.find(module + ".weight_g_idx") != nullptr) {
+    layout.column_name = module + ".weight_g_idx";
   }
-  return codes;
-}
-
-/// [rows, groups]; all zero when symmetric.
-std::vector<std::int8_t> CompressedTensorsCheckpoint::read_zeros(const Weight& weight, std::int64_t begin,
-                                                                 std::int64_t rows) const {
-  const auto groups = static_cast<std::size_t>(weight.groups);
-  std::vector<std::int8_t> zeros(static_cast<std::size_t>(rows) * groups);
-  if (weight.zero == nullptr) return zeros;
-  if (!weight.packed) {
-    shards_.read(*weight.zero, begin * weight.groups, std::as_writable_bytes(std::span(zeros)));
-    return zeros;
-  }
-  // Packed along `out`: row r of a column is in bits [b*r, b*(r+1)) of that column's stream.
-  const int bits = weight.scheme.bits;
-  const std::int64_t first = begin * bits / 32, last = words(begin + rows, bits);
-  std::vector<std::uint32_t> packed(static_cast<std::size_t>(last - first) * groups);
-  shards_.read(*weight.zero, first * weight.groups * 4, std::as_writable_bytes(std::span(packed)));
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int64_t position = (begin + r) * bits - first * 32;
-    const auto word = static_cast<std::size_t>(position / 32);
-    const auto shift = static_cast<unsigned>(position % 32);
-    for (std::size_t g = 0; g < groups; ++g) {
-      std::uint64_t window = packed[word * groups + g];
-      if (shift + static_cast<unsigned>(bits) > 32) window |= std::uint64_t{packed[(word + 1) * groups + g]} << 32;
-      const auto u = static_cast<int>((window >> shift) & ((1U << bits) - 1U));
-      zeros[static_cast<std::size_t>(r) * groups + g] = static_cast<std::int8_t>(u - (1 << (bits - 1)));
-    }
-  }
-  return zeros;
-}
-
-void CompressedTensorsCheckpoint::read_piece(const Weight& weight, std::int64_t begin, std::int64_t rows,
-                                             std::span<float> out) const {
-  const std::vector<std::int8_t> codes = read_codes(weight, begin, rows), zeros = read_zeros(weight, begin, rows);
-  const DType type = weight.scale->entry.dtype;
-  std::vector<std::byte> stored(static_cast<std::size_t>(rows * weight.groups * size_of(type)));
-  shards_.read(*weight.scale, begin * weight.groups * size_of(type), stored);
-  std::vector<float> scales(static_cast<std::size_t>(rows * weight.groups));
-  kernels::to_f32(type, stored, scales);
-  if (codes.empty()) return;
-  const std::size_t width = static_cast<std::size_t>(weight.cols / weight.groups);
-  for (std::size_t i = 0; i < scales.size(); ++i) {
-    kernels::dequantize(std::span(codes).subspan(i * width, width), scales[i], zeros[i], out.subspan(i * width, width));
-  }
+  return layout;
 }
 
 }  // namespace
 
 std::unique_ptr<Checkpoint> open_compressed_tensors(const std::filesystem::path& folder, ModelConfig config,
-                                                    const std::string& quantization_config) {
-  return std::make_unique<CompressedTensorsCheckpoint>(folder, std::move(config), quantization_config);
+                                                    const std::string& quantization) {
+  const Groups groups = parse_groups(quantization, (folder / "config.json").string() + ": quantization_config");
+  QuantizedFolder files{"compressed-tensors", folder, std::move(config), ShardSet(folder)};
+  for (const ShardSet::Tensor& tensor : files.shards.tensors()) {
+    const std::string module = coded_module(tensor.entry);
+    if (!module.empty()) files.weights.push_back(layout_of(files.shards, tensor, module, groups));
+  }
+  return make_quantized_checkpoint(std::move(files));
 }
 
 }  // namespace advisor

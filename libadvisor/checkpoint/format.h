@@ -49,7 +49,7 @@ class FormatWriter {
 };
 
 struct FormatImpl {
-  std::string_view id;  ///< "compressed-tensors", "gguf", "safetensors"
+  std::string_view id;  ///< "compressed-tensors", "gguf", "gptq" ...: see registry.cpp
   /// Why this format cannot hold the plan, or nullopt. Called before anything is written.
   std::optional<std::string> (*refuses)(const OutputPlan& plan);
   /// True when weights reach the format as QuantizedTensor, false when it encodes float rows itself (gguf).

@@ -6,12 +6,16 @@
 
 namespace advisor {
 
+extern const FormatImpl autoawq_format;
 extern const FormatImpl compressed_tensors_format;
 extern const FormatImpl gguf_format;
+extern const FormatImpl gptq_format;
+extern const FormatImpl modelopt_format;
 extern const FormatImpl safetensors_format;
 
 std::span<const FormatImpl* const> formats() {
-  static constexpr std::array<const FormatImpl*, 3> list{&compressed_tensors_format, &gguf_format, &safetensors_format};
+  static constexpr std::array<const FormatImpl*, 6> list{
+      &autoawq_format, &compressed_tensors_format, &gguf_format, &gptq_format, &modelopt_format, &safetensors_format};
   return list;
 }
 

@@ -104,15 +104,12 @@ std::string fused_group(const Architecture& architecture, std::string_view tenso
   return experts.empty() ? std::string(tensor) : group(experts + std::string(part));
 }
 
-std::vector<Fold> folds(const Architecture& architecture, const ModelConfig& config) {
+std::vector<Fold> folds(const Architecture& architecture) {
   bool mixture = !architecture.router.empty();
-  std::vector<Fold> out = {{SiteKind::attention_in, FoldSource::attention_norm}};
-  if (config.heads == config.kv_heads) {
-    out.push_back({SiteKind::attention_out, FoldSource::value_rows});
-  }
-  out.push_back({SiteKind::mlp_in, FoldSource::mlp_norm});
-  out.push_back({mixture ? SiteKind::expert_down_in : SiteKind::down_in, FoldSource::up_rows});
-  return out;
+  return {{SiteKind::attention_in, FoldSource::attention_norm},
+          {SiteKind::attention_out, FoldSource::value_rows},
+          {SiteKind::mlp_in, FoldSource::mlp_norm},
+          {mixture ? SiteKind::expert_down_in : SiteKind::down_in, FoldSource::up_rows}};
 }
 
 }  // namespace advisor

@@ -60,7 +60,8 @@ struct Fold {
   bool operator==(const Fold&) const = default;
 };
 
-/// Value rows only where every query head has its own value head, so that columns and rows correspond one to one.
-std::vector<Fold> folds(const Architecture& architecture, const ModelConfig& config);
+/// In the order in which data flows. Query heads that share a value head see the same rows: at value_rows their
+/// columns must have the same scales.
+std::vector<Fold> folds(const Architecture& architecture);
 
 }  // namespace advisor

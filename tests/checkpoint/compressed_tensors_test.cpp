@@ -247,7 +247,9 @@ TEST(CompressedTensors, PlansThatTheFormatCannotHoldAreRefusedBeforeAnythingIsWr
     EXPECT_TRUE(std::filesystem::is_empty(f.out.path()));
   };
   refused(Fixture("W4A16-g32", 32, 40), "multiple of the group size 32");
-  refused(Fixture("W3A16-g32", 32, 32), "4 and 8 bits");
+  refused(Fixture("W4A16-nf4", 64, 64), "no NF4");
+  refused(Fixture("W8A8-fp8-block128", 128, 192), "block size 128");
+  refused(Fixture("W4A16-nvfp4", 32, 24), "multiple of the group size 16");
   refused(Fixture("W4A16-g32", 32, 32, "f64"), "'f64'");
   Fixture bias("W4A16-g32", 32, 32);
   bias.plan.tensors[0].source.name = "model.layers.0.bias";
@@ -258,9 +260,6 @@ TEST(CompressedTensors, PlansThatTheFormatCannotHoldAreRefusedBeforeAnythingIsWr
   Fixture dense("W4A16-g32", 32, 32);
   dense.plan.tensors[0].scheme.reset();
   refused(dense, "no tensor is quantized");
-  Fixture mixed("W4A16-g32", 32, 32);
-  mixed.plan.tensors.push_back({{"x.weight", {32, 32}, "", 0}, parse_quant_scheme("W8A16")});
-  refused(mixed, "one scheme");
 }
 
 TEST(CompressedTensors, CodesThatDoNotFitThePlanAreABug) {
@@ -346,11 +345,11 @@ TEST_F(Reading, PartsThatAreMissingOrDoNotFitAreNamed) {
   parts_ = {good[0], good[2]};
   expect_refused(parse_error, {"m.weight_scale", "missing"});
   parts_ = good;
-  parts_[1] = {"m.weight_scale", "F32", "[1, 2]", good[1].data};
-  expect_refused(parse_error, {"m.weight_scale", "F32 [2, 1]"});
+  parts_[1] = {"m.weight_scale", "F16", "[4, 1]", good[1].data};
+  expect_refused(parse_error, {"m.weight_scale", "BF16 [2, 1]"});
   parts_ = good;
   parts_[1].dtype = "I32";
-  expect_refused(ErrorCode::unsupported, {"m.weight_packed", "i32"});
+  expect_refused(parse_error, {"m.weight_scale", "BF16"});
   parts_ = good;
   parts_[0].dtype = "F32";
   expect_refused(parse_error, {"m.weight_packed", "I32 [2, 1]"});
@@ -363,8 +362,10 @@ TEST_F(Reading, PartsThatAreMissingOrDoNotFitAreNamed) {
     expect_refused(parse_error, {"m.weight_"});
   }
   parts_ = good;
-  parts_.push_back({"m.weight_g_idx", "I32", "[8]", std::string(32, '\0')});
-  expect_refused(ErrorCode::unsupported, {"weight_g_idx"});
+  parts_.push_back({"m.weight_g_idx", "I32", "[8]", raw(std::vector<std::int32_t>{0, 0, 0, 0, 0, 0, 0, 1})});
+  expect_refused(parse_error, {"weight_g_idx", "group 1 of 1"});
+  parts_.back() = {"m.weight_g_idx", "I32", "[7]", std::string(28, '\0')};
+  expect_refused(parse_error, {"weight_g_idx", "I32 [8]"});
   parts_ = good;
   expect_refused(parse_error, {"m.weight_zero_point", "missing"}, with("\"symmetric\": true", "\"symmetric\": false"));
 }
@@ -372,22 +373,23 @@ TEST_F(Reading, PartsThatAreMissingOrDoNotFitAreNamed) {
 TEST_F(Reading, ConfigsThatCannotBeReadSayWhy) {
   const auto unsupported = ErrorCode::unsupported, parse_error = ErrorCode::parse_error;
   expect_refused(parse_error, {"quantization_config", "object"}, "3");
-  expect_refused(unsupported, {"\"gptq\""}, with("compressed-tensors", "gptq"));
-  expect_refused(unsupported, {"nvfp4-pack-quantized"}, with("pack-quantized", "nvfp4-pack-quantized"));
+  expect_refused(unsupported, {"\"bnb\""}, with("compressed-tensors", "bnb"));
+  expect_refused(unsupported, {"marlin-24"}, with("pack-quantized", "marlin-24"));
   expect_refused(unsupported, {"9 bits"}, with("\"num_bits\": 4", "\"num_bits\": 9"));
   expect_refused(parse_error, {"num_bits"}, with("\"num_bits\": 4", "\"num_bits\": \"4\""));
-  expect_refused(unsupported, {"integer weights"}, with("\"type\": \"int\"", "\"type\": \"float\""));
+  expect_refused(unsupported, {"NVFP4 and MXFP4 only"}, with("\"type\": \"int\"", "\"type\": \"float\""));
+  expect_refused(parse_error, {"\"complex\""}, with("\"type\": \"int\"", "\"type\": \"complex\""));
+  expect_refused(unsupported, {"\"tensor\""}, with("\"strategy\": \"group\"", "\"strategy\": \"tensor\""));
   expect_refused(unsupported, {"\"block\""}, with("\"strategy\": \"group\"", "\"strategy\": \"block\""));
   expect_refused(parse_error, {"group_size"}, with("\"group_size\": 8", "\"group_size\": -1"));
-  expect_refused(unsupported, {"actorder"}, with("\"group_size\": 8", "\"group_size\": 8, \"actorder\": \"group\""));
   expect_refused(parse_error, {"config_groups"}, with("config_groups", "groups"));
   expect_refused(parse_error, {"\"weights\""}, with("\"weights\"", "\"heavy\""));
   const std::string group = R"({"group_0": {"targets)";
   expect_refused(
-      unsupported, {"different schemes"},
+      parse_error, {"\"targets\""},
       with(group, R"({"group_1": {"weights": {"num_bits": 8, "strategy": "channel"}}, "group_0": {"targets)"));
   expect_refused(unsupported, {"preset"}, with(group, R"({"W4A16": ["Linear"], "group_0": {"targets)"));
-  expect_refused(unsupported, {"static activation"},
+  expect_refused(unsupported, {"activations of 8 bits"},
                  with("{\"targets\"", "{\"input_activations\": {\"num_bits\": 8, \"dynamic\": false}, \"targets\""));
 }
 

@@ -16,7 +16,7 @@ TEST(Formats, AreListedOnceAndComplete) {
     EXPECT_NE(format->create, nullptr);
     EXPECT_NE(format->scale_dtype, nullptr);
   }
-  EXPECT_THAT(ids, testing::ElementsAre("compressed-tensors", "gguf", "safetensors"));
+  EXPECT_THAT(ids, testing::ElementsAre("autoawq", "compressed-tensors", "gguf", "gptq", "modelopt", "safetensors"));
 }
 
 TEST(Formats, AnUnknownOneIsRefusedWithTheList) {

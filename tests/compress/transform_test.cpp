@@ -131,6 +131,22 @@ TEST(Transform, ANormThatIsZeroSomewhereKeepsItsColumn) {
   EXPECT_LT(distance(before, block.run()), 3e-6);
 }
 
+TEST(Transform, QueryHeadsThatShareAValueHeadShareScales) {
+  RandomBlock block({2, 0, false});  // heads 0 and 1 read value head 0, heads 2 and 3 value head 1
+  const auto places = fold_places(block.task(int3));
+  const FoldPlace* place = nullptr;
+  for (const FoldPlace& p : places)
+    if (p.fold.source == FoldSource::value_rows) place = &p;
+  ASSERT_NE(place, nullptr);
+  std::vector<float> scales(64);
+  for (std::size_t i = 0; i < 64; ++i) scales[i] = i < 16 ? 1.0f : i < 32 ? 4.0f : 3.0f;
+  tie_scales(*place, scales);
+  for (std::size_t i = 0; i < 64; ++i) EXPECT_FLOAT_EQ(scales[i], i < 32 ? 2.0f : 3.0f) << i;
+  const auto before = block.run();
+  apply_fold(block.task(int3), *place, scales);
+  EXPECT_LT(distance(before, block.run()), 3e-6);
+}
+
 TEST(Transform, SmoothQuantLevelsInputsAndWeights) {
   // With alpha = 0.5 the largest input and the largest weight of every column become equal.
   RandomBlock block({4, 0, false});

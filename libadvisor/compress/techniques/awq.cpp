@@ -42,8 +42,8 @@ struct Options {
 Options read_options(const TechniqueParams& params) {
   Options options;
   options.grid = read_grid_options(params);
-  // The search rounds without clipping: it would multiply the cost, and what it gains is nearly the same for all
-  // scales.
+  // The search rounds without clipping, which would multiply its cost; clipping comes after it, as in the authors'
+  // code.
   options.grid.shrinks = {1.0};
   options.activation = params.at("scaling") != "duo";
   options.duo = params.at("scaling") != "activation";

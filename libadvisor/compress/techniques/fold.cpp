@@ -80,7 +80,7 @@ std::vector<FoldPlace> fold_places(const BlockTask& task) {
     if (std::ranges::any_of(place.readers, [&](const Reader& r) { return is_quantized(task, *r.linear); }))
       places.push_back(std::move(place));
   };
-  for (const Fold& fold : folds(task.architecture, task.config)) {
+  for (const Fold& fold : folds(task.architecture)) {
     FoldPlace place{.fold = fold, .readers = {}};
     if (fold.source == FoldSource::value_rows) {
       place.ties = task.config.heads / task.config.kv_heads;

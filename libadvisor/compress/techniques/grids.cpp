@@ -125,6 +125,9 @@ void GridChooser::set_tensor_scale(std::span<const float> matrix) {
   const float largest = std::max(-range.min, range.max);
   // The largest group then has the largest scale that e4m3 can hold (NVFP4).
   tensor_scale_ = largest == 0 ? 1 : largest / (kernels::largest(*scheme_.code) * kernels::largest(e4m3));
+  // Some formats store the reciprocal (compressed-tensors): the reciprocal of a float survives that bit for bit.
+  const float stored = 1 / tensor_scale_;
+  if (std::isfinite(stored)) tensor_scale_ = 1 / stored;
 }
 
 std::vector<float> GridChooser::stored(std::span<const double> ideal) const {
