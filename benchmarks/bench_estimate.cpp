@@ -55,7 +55,7 @@ struct Deployment {
   KvLayout cache;
   SpeedWork work;
   SpeedSetup setup;
-  SpeedSpread decode_spread = 0, first_spread = 0;
+  double decode_spread = 0, first_spread = 0;
 };
 
 struct Grid {

@@ -32,9 +32,7 @@ SpeedTable::SpeedTable(std::span<const FittedTerm> terms) {
   for (const auto& term : terms) {
     if (term.fit != "speed") continue;
     if (term.term == "spread") {
-      spreads_[term.level].added = term.value;
-    } else if (term.term == "spread share") {
-      spreads_[term.level].share = term.value;
+      spreads_[term.level] = term.value;
     } else if (term.term == "engine version") {
       const auto bar = term.level.find('|');
       versions_[term.level.substr(0, bar)] = bar == std::string::npos ? "" : term.level.substr(bar + 1);
@@ -84,10 +82,10 @@ std::optional<SpeedSetup> SpeedTable::setup(const SpeedLevels& levels) const {
   return setup;
 }
 
-SpeedSpread SpeedTable::spread(const std::string& kind, const std::string& engine) const {
+double SpeedTable::spread(const std::string& kind, const std::string& engine) const {
   for (const auto& key : {kind + "|" + engine, kind})
     if (const auto found = spreads_.find(key); found != spreads_.end()) return found->second;
-  return {unknown_spread, 1};
+  return unknown_spread;
 }
 
 std::string SpeedTable::newest_version(const std::string& engine) const {

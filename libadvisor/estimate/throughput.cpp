@@ -90,7 +90,7 @@ void SpeedEstimator::learn(const SpeedRow& row) {
   const auto setup = table_.setup(row.levels);
   if (!setup) return;
   const auto predicted = log_seconds(row.work, setup->rates, row.quantity);
-  const double noise = table_.spread(row.kind, row.levels.engine).total(speed_noise);
+  const double noise = std::hypot(table_.spread(row.kind, row.levels.engine), speed_noise);
   table_.learn(row.levels, predicted.slope, row.log_seconds - predicted.value, noise, row.source);
 }
 
@@ -203,7 +203,7 @@ Distribution SpeedEstimator::numbers(const Site& site, const SpeedWork& work, Sp
 }
 
 Rate SpeedEstimator::ask(const Measured* measured, const SpeedSetup& setup, const SpeedRow& question) const {
-  const auto spread = table_.spread(question.kind, question.levels.engine);
+  const double spread = table_.spread(question.kind, question.levels.engine);
   auto prior = answer(question.work, setup, question.quantity, spread);
   const auto* own = observations(measured, question.levels);
   const auto near = own ? nearby(*own, question.levels, question.kind, question.work, true) : Near{};
@@ -320,7 +320,7 @@ std::optional<SpeedSetup> SpeedEstimator::setup(const Model& model, const Varian
   return table_.setup(speed_levels(variant, hardware.device, is_mixture(model)));
 }
 
-SpeedSpread SpeedEstimator::spread(const SpeedWork& work, SpeedQuantity quantity, const std::string& engine) const {
+double SpeedEstimator::spread(const SpeedWork& work, SpeedQuantity quantity, const std::string& engine) const {
   return table_.spread(speed_kind(work, quantity, work.used < 1), engine);
 }
 
@@ -355,9 +355,9 @@ double host_share(const SpeedWork& work, const SpeedRates& rates, double SpeedWo
 }  // namespace
 
 Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity,
-                                    const SpeedSpread& spread) {
+                                    double spread) {
   const auto seconds = log_seconds(work, setup.rates, quantity);
-  double variance = speed_noise * speed_noise;
+  double variance = spread * spread + speed_noise * speed_noise;
   for (std::size_t t = 0; t < speed_terms; ++t) {
     double share = seconds.slope[t] * setup.terms.sd[t];
     if (std::abs(share) > steep) share = secant(work, setup.terms, t, seconds.value, quantity);
@@ -370,7 +370,7 @@ Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& set
         host_share(work, setup.rates, &SpeedWork::host_link, work.host_link_sd, seconds.value, quantity);
     variance += read * read + link * link;
   }
-  return {seconds.value, spread.total(std::sqrt(variance)), speed_df};
+  return {seconds.value, std::sqrt(variance), speed_df};
 }
 
 }  // namespace advisor
