@@ -49,7 +49,8 @@ Spot spot_of(std::string_view name) {
 }
 
 TensorRole role_of(const TensorInfo& tensor, std::string_view kind) {
-  if (tensor.shape.size() < 2 || !tensor.name.ends_with(".weight") || kind.ends_with("_norm")) return TensorRole::vector;
+  if (tensor.shape.size() < 2 || !tensor.name.ends_with(".weight") || kind.ends_with("_norm"))
+    return TensorRole::vector;
   for (const RoleName& entry : roles) {
     if (entry.name == kind) return entry.role;
   }

@@ -1,7 +1,8 @@
 // Error budgets of what is stored without a technique: dense dtypes and the block types of ggml. Each is the error of a
 // plain choice of scales that reaches every weight; encoders search for less, so that a sound file stays far below it.
 //   dense    u |w|, with u = 2^-11 (f16), 2^-8 (bf16), 0 (f32): rounding to nearest
-//   uniform  (s + s_u) / 2 + (m_u) / 2 + roundings, with s the step that spreads the codes over the group's weights, s_u
+//   uniform  (s + s_u) / 2 + (m_u) / 2 + roundings, with s the step that spreads the codes over the group's weights,
+//   s_u
 //            and m_u what one multiple of the super-block's units adds (0 where a group has its own scale)
 //   tables   half of the widest gap between levels instead of half a step
 //   ternary  |w|: zero is always a level

@@ -16,7 +16,7 @@ using namespace gguf_fixture;
 using kernels::BlockType;
 using testing::HasSubstr;
 
-const std::vector<std::string> types{"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1",  "Q5_0",   "Q5_1",
+const std::vector<std::string> types{"F32",  "F16",    "BF16",   "Q8_0",   "Q4_0", "Q4_1",   "Q5_0",   "Q5_1",
                                      "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_S", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4_MOE"};
 
 template <typename Body>

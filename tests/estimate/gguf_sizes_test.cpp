@@ -1,7 +1,6 @@
-#include "core/gguf_mix.h"
-
 #include <gtest/gtest.h>
 
+#include "core/gguf_mix.h"
 #include "estimate/weights.h"
 #include "fixture.h"
 

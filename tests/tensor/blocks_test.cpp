@@ -71,9 +71,9 @@ void put_half(Bytes& bytes, std::size_t at, float value) {
 
 /// Error relative to normally distributed weights, rms, that each type may leave: a little above what it does leave.
 const std::map<std::string, double> normal_error{
-    {"F32", 0},         {"F16", 0.0003},   {"BF16", 0.002},   {"Q8_0", 0.0065},  {"Q6_K", 0.02},    {"Q5_1", 0.036},
-    {"Q5_K", 0.036},    {"Q5_0", 0.042},   {"Q4_1", 0.074},   {"Q4_K", 0.074},   {"IQ4_NL", 0.08}, {"IQ4_XS", 0.08},
-    {"Q4_0", 0.086},    {"MXFP4", 0.12},   {"Q3_K", 0.15},    {"Q2_K", 0.28},    {"TQ1_0", 0.45},   {"TQ2_0", 0.45}};
+    {"F32", 0},      {"F16", 0.0003}, {"BF16", 0.002}, {"Q8_0", 0.0065}, {"Q6_K", 0.02},   {"Q5_1", 0.036},
+    {"Q5_K", 0.036}, {"Q5_0", 0.042}, {"Q4_1", 0.074}, {"Q4_K", 0.074},  {"IQ4_NL", 0.08}, {"IQ4_XS", 0.08},
+    {"Q4_0", 0.086}, {"MXFP4", 0.12}, {"Q3_K", 0.15},  {"Q2_K", 0.28},   {"TQ1_0", 0.45},  {"TQ2_0", 0.45}};
 
 TEST(Blocks, LayoutsAreConsistent) {
   for (const BlockLayout& layout : block_layouts()) {
@@ -254,8 +254,8 @@ TEST(Blocks, GoldenMxfp4) {
   std::vector<float> x(32);
   const float levels[8] = {0, 0.5F, 1, 1.5F, 2, 3, 4, 6};
   for (std::size_t j = 0; j < 32; ++j) x[j] = 4 * (j % 16 < 8 ? levels[j % 8] : -levels[j % 8]);
-  Bytes expected{129, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,  // 2^(129 - 127)
-                 0x00, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};      // and no minus zero
+  Bytes expected{129,  0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,  // 2^(129 - 127)
+                 0x00, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};       // and no minus zero
   EXPECT_EQ(encode(BlockType::mxfp4, x), expected);
   EXPECT_EQ(decode(BlockType::mxfp4, expected), x);
 }

@@ -1,5 +1,5 @@
-// Writes <name>-<type>.gguf for llama.cpp. The type is a mix of llama-quantize ("Q4_K_M"), and each tensor gets the type
-// that llama-quantize gives it by default (core/gguf_mix): norms and biases F32, the output head (lm_head, or the
+// Writes <name>-<type>.gguf for llama.cpp. The type is a mix of llama-quantize ("Q4_K_M"), and each tensor gets the
+// type that llama-quantize gives it by default (core/gguf_mix): norms and biases F32, the output head (lm_head, or the
 // embedding when tied) mostly Q6_K, the matrices that suffer most a wider type, rows that fit no block another one.
 #include "checkpoint/gguf.h"
 
@@ -261,11 +261,10 @@ class GgufWriter final : public FormatWriter {
            kernels::encode_blocks(type, rows.subspan(row * width, width), importance, encoded)) {
       ++row;
     }
-    throw Error(ErrorCode::unsupported, "tensor '" + tensor.name + "', row " +
-                                            std::to_string(begin + static_cast<std::int64_t>(row)) +
-                                            ": a value is NaN, infinite or too large for " +
-                                            std::string(kernels::layout_of(type).name) +
-                                            "; if the model is sound, write GGUF type BF16 or F32");
+    throw Error(ErrorCode::unsupported,
+                "tensor '" + tensor.name + "', row " + std::to_string(begin + static_cast<std::int64_t>(row)) +
+                    ": a value is NaN, infinite or too large for " + std::string(kernels::layout_of(type).name) +
+                    "; if the model is sound, write GGUF type BF16 or F32");
   }
 
   void store(const gguf::TensorEntry& entry, gguf::RowOrder order, std::int64_t begin, std::int64_t count,

@@ -209,7 +209,8 @@ SEARCH_ATTR void fit_affine_as(const Groups& groups, int highest, Trials trials,
     const F range = high - low, inverse = reciprocal(range);
     Line best{splat(0), splat(0), splat(-3.0e38F)};
     for (int trial = 0; trial < trials.count; ++trial) {
-      const F factor = splat(static_cast<float>(highest) + trials.first + static_cast<float>(trial) * trials.step) * inverse;
+      const F factor =
+          splat(static_cast<float>(highest) + trials.first + static_cast<float>(trial) * trials.step) * inverse;
       improve(best, affine_sums(column, low, factor, splat(0), top), w, y, limit);
     }
     // Codes of the best line, and the line of those codes: one step of Lloyd's algorithm.
@@ -271,7 +272,8 @@ SEARCH_ATTR void fit_affine_multiple_as(const Groups& groups, int highest, Multi
 }
 
 template <typename Book, bool weighted>
-SEARCH_ATTR void moments_as(const Groups& groups, Levels levels, const Lanes& scale, const Lanes& minimum, Moments& out) {
+SEARCH_ATTR void moments_as(const Groups& groups, Levels levels, const Lanes& scale, const Lanes& minimum,
+                            Moments& out) {
   const Book book(levels);
   for (int lane = 0; lane < lanes; lane += width) {
     const Column<weighted> column{groups, lane};
@@ -308,7 +310,8 @@ SEARCH_ATTR void codes_as(const float* x, int size, Levels levels, const Lanes& 
   const Book book(levels);
   for (int group = 0; group < lanes; ++group) {
     const F inverse = reciprocal(splat(scale[group])), shift = splat(minimum[group]);
-    for (int i = 0; i < size; i += width, x += width, out += width) to_bytes(book.code((load(x) + shift) * inverse), out);
+    for (int i = 0; i < size; i += width, x += width, out += width)
+      to_bytes(book.code((load(x) + shift) * inverse), out);
   }
 }
 

@@ -1,10 +1,10 @@
 // The search on every SIMD target.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/kernels/block_search.cpp"
+#include "tensor/kernels/block_search.h"
+
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
-
-#include "tensor/kernels/block_search.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace advisor::kernels::HWY_NAMESPACE {
@@ -96,7 +96,8 @@ const BlockSearch& search() {
         HWY_DYNAMIC_DISPATCH(fit_affine)(g, top, t, signed_minimum, out);
       },
       [](const Groups& g, int top, Multiples m, const Lanes& step, const Lanes& minimum, const AffineFit& centre,
-         AffineMultipleFit& out) { HWY_DYNAMIC_DISPATCH(fit_affine_multiple)(g, top, m, step, minimum, centre, out); },
+         AffineMultipleFit& out) { HWY_DYNAMIC_DISPATCH(fit_affine_multiple)
+                                   (g, top, m, step, minimum, centre, out); },
       [](const Groups& g, Levels l, const Lanes& scale, const Lanes& minimum, Moments& out) {
         HWY_DYNAMIC_DISPATCH(moments)(g, l, scale, minimum, out);
       },
@@ -106,7 +107,8 @@ const BlockSearch& search() {
       [](const float* x, int size, Levels l, const Lanes& scale, const Lanes& minimum, std::uint8_t* out) {
         HWY_DYNAMIC_DISPATCH(codes)(x, size, l, scale, minimum, out);
       },
-      [](const float* x, int size, float* groups) { HWY_DYNAMIC_DISPATCH(interleave)(x, size, groups); }};
+      [](const float* x, int size, float* groups) { HWY_DYNAMIC_DISPATCH(interleave)
+                                                    (x, size, groups); }};
   return table;
 }
 

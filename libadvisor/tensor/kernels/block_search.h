@@ -14,7 +14,7 @@
 
 namespace advisor::kernels {
 
-inline constexpr int lanes = 16;       ///< groups fitted side by side
+inline constexpr int lanes = 16;          ///< groups fitted side by side
 inline constexpr int most_weights = 256;  ///< of a group
 
 /// Weight i of the group in lane g at [lanes * i + g]. importance nullptr: all 1.

@@ -1,7 +1,7 @@
 // The search without SIMD: the oracle of the vector versions, and their portable fallback.
-#include "tensor/kernels/block_search.h"
-
 #include <cmath>
+
+#include "tensor/kernels/block_search.h"
 
 namespace advisor::kernels {
 namespace scalar {
@@ -35,9 +35,9 @@ void transpose4(const float* from, int from_row, float* to, int to_row) {
 }  // namespace scalar
 
 const BlockSearch& scalar_search() {
-  static constexpr BlockSearch table{scalar::fit_scale,           scalar::fit_multiple, scalar::fit_affine,
-                                     scalar::fit_affine_multiple, scalar::moments,      scalar::error,
-                                     scalar::codes,               scalar::interleave};
+  static constexpr BlockSearch table{
+      scalar::fit_scale, scalar::fit_multiple, scalar::fit_affine, scalar::fit_affine_multiple,
+      scalar::moments,   scalar::error,        scalar::codes,      scalar::interleave};
   return table;
 }
 

@@ -89,14 +89,13 @@ std::vector<float> balanced(std::span<const float> importance) {
   const double mean = sum / static_cast<double>(importance.size());
   if (!(mean > 0)) return {};
   std::vector<float> out(importance.size());
-  std::transform(importance.begin(), importance.end(), out.begin(), [mean](float w) {
-    return static_cast<float>(std::clamp(static_cast<double>(w) / mean, 1e-6, 1e6));
-  });
+  std::transform(importance.begin(), importance.end(), out.begin(),
+                 [mean](float w) { return static_cast<float>(std::clamp(static_cast<double>(w) / mean, 1e-6, 1e6)); });
   return out;
 }
 
-bool encode_with(const BlockSearch& search, BlockType type, std::span<const float> in, std::span<const float> importance,
-                 std::span<std::byte> out) {
+bool encode_with(const BlockSearch& search, BlockType type, std::span<const float> in,
+                 std::span<const float> importance, std::span<std::byte> out) {
   const std::uint32_t largest = largest_bits(in);
   if (largest >= 0x7f800000U) return false;
   const Family family = family_of(type);

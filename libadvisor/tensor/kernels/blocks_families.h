@@ -26,7 +26,8 @@ struct BlockInput {
 [[nodiscard]] bool encode_k(BlockType, const BlockSearch&, const BlockInput&, std::uint8_t* out);       ///< Q2_K..Q6_K
 /// IQ4_NL, IQ4_XS, MXFP4
 [[nodiscard]] bool encode_table(BlockType, const BlockSearch&, const BlockInput&, std::uint8_t* out);
-[[nodiscard]] bool encode_ternary(BlockType, const BlockSearch&, const BlockInput&, std::uint8_t* out);  ///< TQ1_0, TQ2_0
+[[nodiscard]] bool encode_ternary(BlockType, const BlockSearch&, const BlockInput&,
+                                  std::uint8_t* out);  ///< TQ1_0, TQ2_0
 
 // Any bytes decode.
 void decode_legacy(BlockType, const std::uint8_t* in, std::int64_t blocks, float* out);
@@ -88,7 +89,8 @@ struct SymmetricFit {
   Lanes unit, multiple, scale;
 };
 /// False when a unit does not fit into half precision.
-[[nodiscard]] bool fit_symmetric(const BlockSearch& search, const Batch& batch, const Symmetric& type, SymmetricFit& out);
+[[nodiscard]] bool fit_symmetric(const BlockSearch& search, const Batch& batch, const Symmetric& type,
+                                 SymmetricFit& out);
 
 /// Steps and minima of a batch: two half-precision units for each super-block, whole multiples of them for each group.
 struct Affine {

@@ -48,7 +48,8 @@ void refit_units(const Moments& m, const AffineGroupFit& fit, int super_lanes, L
   for (int s = 0; s < lanes; s += super_lanes) {
     double a = 0, b = 0, c = 0, p = 0, r = 0;  // [a b; b c] (step unit, minimum unit) = (p, r)
     for (int lane = s; lane < s + super_lanes; ++lane) {
-      const double k = static_cast<double>(fit.step_multiple[lane]), l = static_cast<double>(fit.minimum_multiple[lane]);
+      const double k = static_cast<double>(fit.step_multiple[lane]),
+                   l = static_cast<double>(fit.minimum_multiple[lane]);
       a += k * k * static_cast<double>(m.wqq[lane]);
       b -= k * l * static_cast<double>(m.wq[lane]);
       c += l * l * static_cast<double>(m.w[lane]);
@@ -98,7 +99,8 @@ std::int64_t Batch::load(std::int64_t first) {
   if (input_.importance != nullptr) {
     for (std::int64_t block = 0; block < room; ++block) {
       const std::int64_t at = (first + block) % input_.blocks_per_row;
-      std::copy_n(input_.importance + at * block_weights_, block_weights_, importance_in_order_ + block * block_weights_);
+      std::copy_n(input_.importance + at * block_weights_, block_weights_,
+                  importance_in_order_ + block * block_weights_);
     }
     search_.interleave(importance_in_order_, group_weights_, importance_);
   }
@@ -150,7 +152,8 @@ bool fit_affine_groups(const BlockSearch& search, const Batch& batch, const Affi
   search.fit_affine(groups, type.top, type.trials, false, centre);
   for (int s = 0; s < lanes; s += type.super_lanes) {
     const float highest = static_cast<float>(type.multiples.high);
-    const float step = half_away_from_zero(*std::max_element(centre.step + s, centre.step + s + type.super_lanes) / highest);
+    const float step =
+        half_away_from_zero(*std::max_element(centre.step + s, centre.step + s + type.super_lanes) / highest);
     const float minimum =
         half_away_from_zero(*std::max_element(centre.minimum + s, centre.minimum + s + type.super_lanes) / highest);
     if (!fits_half(step) || !fits_half(minimum)) return false;
