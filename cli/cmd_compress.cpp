@@ -90,7 +90,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "scheme", po::value<std::string>()->default_value("W4A16-g128")->value_name("SCHEME"),
       "W<bits>A<bits>[-g<size>|-channel][-asym], e.g. W8A16-channel; GGUF types carry their own")(
       "format", po::value<std::string>()->default_value("compressed-tensors")->value_name("LIST"),
-      "compressed-tensors, gptq, autoawq, modelopt, gguf:F16|Q8_0|Q4_0|Q4_1, safetensors; several with commas")(
+      "compressed-tensors, gptq, autoawq, modelopt, gguf:Q4_K_M (F16, Q8_0, Q6_K, Q3_K_M, IQ4_XS ... by the names\n"
+      "of llama-quantize), safetensors; several with commas")(
       "param", po::value<std::vector<std::string>>()->value_name("KEY=VALUE")->composing(),
       "parameter of the technique, e.g. clip=mse (repeatable)")(
       "recipe", po::value<std::string>()->value_name("R.yaml"),

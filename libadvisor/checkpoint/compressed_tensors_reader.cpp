@@ -96,7 +96,7 @@ std::pair<std::int64_t, std::int64_t> shape_of(const ShardSet& shards, const Sha
   if (codes.entry.shape.size() != 2) bad_file(where, "must have two dimensions");
   const std::int64_t rows = codes.entry.shape[0], stored = codes.entry.shape[1];
   constexpr std::int64_t limit = std::int64_t{1} << 40;  // keeps cols * bits far from overflow
-  if (stored > limit) bad_file(where, "is too wide");
+  if (rows > limit || stored > limit) bad_file(where, "is too large");
   const std::string_view format = compressed_tensors::format_of(scheme);
   if (format == compressed_tensors::nvfp4_format || format == compressed_tensors::mxfp4_format)
     return {rows, 2 * stored};

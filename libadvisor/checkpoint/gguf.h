@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/format.h"
+#include "core/gguf_mix.h"
 #include "tensor/kernels/blocks.h"
 
 namespace advisor {
@@ -114,8 +116,11 @@ void set_rotary_factors(const RotaryFactors& factors, ModelConfig& config);
 std::optional<std::string> rotary_refuses(const ModelConfig& config);
 void add_rotary_metadata(const ModelConfig& config, const std::string& prefix, Metadata& out);
 
-/// Metadata of a model, complete for llama.cpp. `type` is the name that the file is known by ("Q4_0").
-Metadata to_metadata(const ModelConfig& config, const TokenizerData& tokenizer, std::string_view type);
+/// Type that a tensor of the plan gets in the mix plan.type.
+GgufType tensor_type(const OutputPlan& plan, const TensorInfo& tensor);
+
+/// Metadata of a model, complete for llama.cpp.
+Metadata to_metadata(const ModelConfig& config, const TokenizerData& tokenizer, GgufMix mix);
 /// Why llama.cpp could not run this model from GGUF metadata, or nullopt.
 std::optional<std::string> metadata_refuses(const ModelConfig& config, const TokenizerData& tokenizer);
 ModelConfig to_config(const Header& header, const std::string& where);

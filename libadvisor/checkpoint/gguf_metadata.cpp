@@ -14,14 +14,6 @@ namespace {
 /// tokenizer.ggml.token_type
 enum TokenType : std::int64_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
-/// general.file_type by the name of the type; informative, llama.cpp reads each tensor's own type.
-struct FileType {
-  std::string_view name;
-  std::int64_t id;
-};
-constexpr std::array<FileType, 8> file_types{
-    {{"F32", 0}, {"F16", 1}, {"Q4_0", 2}, {"Q4_1", 3}, {"Q8_0", 7}, {"Q5_0", 8}, {"Q5_1", 9}, {"BF16", 32}}};
-
 /// How llama.cpp calls a pre-tokenizer and the split pattern that the name stands for.
 struct PreTokenizer {
   std::string_view gguf, pattern;
@@ -261,17 +253,15 @@ std::optional<std::string> metadata_refuses(const ModelConfig& config, const Tok
   return std::nullopt;
 }
 
-Metadata to_metadata(const ModelConfig& config, const TokenizerData& tokenizer, std::string_view type) {
+Metadata to_metadata(const ModelConfig& config, const TokenizerData& tokenizer, GgufMix mix) {
   const Family& family = *find_family(config.architecture);
   const std::string prefix = std::string(family.gguf) + ".";
-  const auto file_type =
-      std::find_if(file_types.begin(), file_types.end(), [type](const FileType& f) { return f.name == type; });
   Metadata out;
   out.emplace_back("general.architecture", text(std::string(family.gguf)));
   out.emplace_back("general.type", text("model"));
   out.emplace_back("general.name", text(config.name));
-  if (file_type != file_types.end()) out.emplace_back("general.file_type", u32(file_type->id));
-  if (type.starts_with("Q")) out.emplace_back("general.quantization_version", u32(2));
+  out.emplace_back("general.file_type", u32(gguf_file_type(mix)));  // informative: each tensor names its own type
+  if (gguf_block(gguf_base_type(mix)).elements > 1) out.emplace_back("general.quantization_version", u32(2));
   out.emplace_back(prefix + "vocab_size", u32(config.vocab));
   out.emplace_back(prefix + "context_length", u32(config.max_context));
   out.emplace_back(prefix + "embedding_length", u32(config.hidden));

@@ -63,6 +63,7 @@ class QuantizedCheckpoint final : public Checkpoint {
     if (weight == nullptr) return read_dense_rows(folder_.shards, info, begin, end, out);
     const WeightLayout& layout = weight->layout;
     check_rows({info.name, {layout.rows, layout.cols}, {}, 0}, begin, end, out.size());
+    if (out.empty()) return;
     // Pieces of about a MiB of weights that begin where rows can be told apart, so that memory does not grow with the
     // request; a scale per tensor does not bind rows together when they are only read.
     const std::int64_t unit = layout.scheme.block_rows == 0 ? layout.codes.matrix.row_step() : layout.row_step();

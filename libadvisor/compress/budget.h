@@ -1,11 +1,13 @@
-// Error budgets of what is stored without a technique: dense dtypes and the block types of ggml. Each is derived from
-// the encoder's arithmetic, so that a correct file can never exceed it and a wrong layout always does.
-//   dense   u |w|, with u = 2^-11 (f16), 2^-8 (bf16), 0 (f32): rounding to nearest
-//   Q8_0    d / 2 + 127 r(d)                      d = absmax / 127
-//   Qb_0    d / 2 + overshoot + 2^(b-1) r(d)      d = absmax / 2^(b-1); overshoot: the end opposite to the extreme
-//                                                 lies up to half a step beyond its last code
-//   Qb_1    d / 2 + (2^b - 1) r(d) + r(min)       d = (max - min) / (2^b - 1)
-// r(x) = 2^-11 |x| + 2^-25 is the rounding of a number to half precision, subnormals included. Per block of 32.
+// Error budgets of what is stored without a technique: dense dtypes and the block types of ggml. Each is the error of a
+// plain choice of scales that reaches every weight; encoders search for less, so that a sound file stays far below it.
+//   dense    u |w|, with u = 2^-11 (f16), 2^-8 (bf16), 0 (f32): rounding to nearest
+//   uniform  (s + s_u) / 2 + (m_u) / 2 + roundings, with s the step that spreads the codes over the group's weights,
+//   s_u
+//            and m_u what one multiple of the super-block's units adds (0 where a group has its own scale)
+//   tables   half of the widest gap between levels instead of half a step
+//   ternary  |w|: zero is always a level
+// r(x) = 2^-11 |x| + 2^-25 is the rounding of a number to half precision, subnormals included. No budget exceeds what
+// storing zeros would leave. Where columns have importance an unimportant one may be far off: twice that then.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +17,7 @@
 
 namespace advisor {
 
-/// Upper bound of ||rows - stored(rows)||_F^2 for rows [n, in]; throws internal for a type without a budget.
-double storage_error_bound(std::span<const float> rows, kernels::BlockType type);
+/// Upper bound of ||rows - stored(rows)||_F^2 for rows [n, in].
+double storage_error_bound(std::span<const float> rows, kernels::BlockType type, bool importance = false);
 
 }  // namespace advisor

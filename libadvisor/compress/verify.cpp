@@ -63,7 +63,7 @@ class Verifier {
       result.bound = job_.technique->error_bound(source, tile.cols, *planned.scheme, job_.params, output_.scale_dtype);
     } else if (!planned.scheme && expected.bounded) {
       const kernels::BlockType type = stored_type(tile.tensor);
-      result.bound = storage_error_bound(source, type);
+      result.bound = storage_error_bound(source, type, output_.plan.importance);
       if (!expected.printed) check_exact(tile, type, source, decoded);
     }
     const std::lock_guard lock(mutex_);
@@ -124,7 +124,7 @@ class Verifier {
     const auto columns = static_cast<std::int64_t>(source.size());
     std::vector<std::byte> bytes(static_cast<std::size_t>(kernels::row_bytes(type, columns)));
     std::vector<float> expected(source.size());
-    if (!kernels::encode_blocks(type, source, bytes))
+    if (!kernels::encode_blocks(type, source, {}, bytes))
       fail(*stored_[tile.tensor], "has values that " + stored_[tile.tensor]->stored_as + " cannot hold");
     kernels::decode_blocks(type, bytes, expected);
     if (std::memcmp(expected.data(), decoded.data(), decoded.size_bytes()) != 0)

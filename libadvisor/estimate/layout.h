@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/catalog.h"
-#include "estimate/gguf_mix.h"
+#include "core/gguf_mix.h"
 
 namespace advisor {
 

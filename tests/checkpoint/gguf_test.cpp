@@ -259,7 +259,7 @@ class ChangedModel {
   using Change = std::function<void(Metadata&, std::vector<TensorEntry>&)>;
   explicit ChangedModel(const Change& change) {
     const OutputPlan p = plan("F16");
-    Metadata metadata = gguf::to_metadata(p.config, p.tokenizer, "F16");
+    Metadata metadata = gguf::to_metadata(p.config, p.tokenizer, *gguf_mix_named("F16"));
     std::vector<TensorEntry> tensors;
     for (const PlannedTensor& planned : p.tensors) {
       tensors.push_back(

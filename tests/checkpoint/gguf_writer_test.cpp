@@ -16,7 +16,8 @@ using namespace gguf_fixture;
 using kernels::BlockType;
 using testing::HasSubstr;
 
-const std::vector<std::string> types{"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"};
+const std::vector<std::string> types{"F32",  "F16",    "BF16",   "Q8_0",   "Q4_0", "Q4_1",   "Q5_0",   "Q5_1",
+                                     "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_S", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4_MOE"};
 
 template <typename Body>
 void expect_error(ErrorCode code, const std::string& text, Body body) {
@@ -48,7 +49,7 @@ TEST(GgufWriter, EveryTypeReadsBackAsWhatItsBlocksHold) {
       const BlockType block = *kernels::block_type_named(info.stored_as);
       const std::int64_t n = static_cast<std::int64_t>(x.size());
       std::vector<std::byte> bytes(static_cast<std::size_t>(kernels::row_bytes(block, n)));
-      ASSERT_TRUE(kernels::encode_blocks(block, x, bytes));
+      ASSERT_TRUE(kernels::encode_blocks(block, x, {}, bytes));
       EXPECT_EQ(info.bytes, static_cast<std::int64_t>(bytes.size()));
       std::vector<float> expected(x.size()), actual(x.size());
       kernels::decode_blocks(block, bytes, expected);
@@ -222,8 +223,13 @@ TEST(GgufWriter, RefusesPlansThatItCannotHold) {
     }
     return reason.value_or("accepted");
   };
-  EXPECT_THAT(refusal([](OutputPlan& p) { p.type = "Q4_2"; }), HasSubstr("F16, Q4_0, Q4_1"));
-  EXPECT_THAT(refusal([](OutputPlan& p) { p.type = "Q4_K"; }), HasSubstr("'Q4_K' cannot be written"));
+  EXPECT_THAT(refusal([](OutputPlan& p) { p.type = "Q4_2"; }), HasSubstr("Q4_K_S, Q4_K_M"));
+  EXPECT_THAT(refusal([](OutputPlan& p) {
+                p.type = "IQ2_XS";
+                p.config.tie_embeddings = false;
+                p.tensors[7].source.shape = {96, 256};
+              }),
+              HasSubstr("as IQ2_XS, which cannot be written"));
   EXPECT_THAT(refusal([](OutputPlan& p) { p.type = ""; }), HasSubstr("cannot be written"));
   EXPECT_THAT(refusal([](OutputPlan& p) { p.config.architecture = "OPTForCausalLM"; }), HasSubstr("OPTForCausalLM"));
   EXPECT_THAT(refusal([](OutputPlan& p) { p.config.activation = "gelu"; }), HasSubstr("gelu"));

@@ -84,7 +84,7 @@ TEST_F(Plan, RefusesRecipesItCannotRun) {
   refuse(ErrorCode::not_found, [](R r) { r.recipe.steps[0].technique = "magic"; });
   refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps[0].scheme = "4 bits"; });
   refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps[0].scheme = ""; });
-  refuse(ErrorCode::unsupported, [](R r) { r.recipe.steps[0].scheme = "W8A8-fp8"; });
+  refuse(ErrorCode::unsupported, [](R r) { r.recipe.steps[0].scheme = "W8A4"; });
   refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps[0].params["damp"] = "1"; });
   refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps[0].targets = {"re:nothing"}; });
   refuse(ErrorCode::invalid_argument, [](R r) { r.threads = -1; });

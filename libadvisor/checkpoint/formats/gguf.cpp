@@ -1,15 +1,11 @@
-// Writes <name>-<type>.gguf for llama.cpp.
-//
-// Which type a tensor gets (general.file_type names the base type T, general.quantization_version is 2):
-//   vectors and norms                                     F32
-//   output head: lm_head, or the embedding when tied      T; for 4 and 5 bits Q8_0, where llama-quantize takes Q6_K,
-//                                                         which is not written yet
-//   other matrices, an untied embedding included          T
-//   a matrix whose columns are no multiple of 32          F16 instead of a Q type
-// That is llama-quantize's default for these types but for the head; its --pure would quantize the head to T as well.
+// Writes <name>-<type>.gguf for llama.cpp. The type is a mix of llama-quantize ("Q4_K_M"), and each tensor gets the
+// type that llama-quantize gives it by default (core/gguf_mix): norms and biases F32, the output head (lm_head, or the
+// embedding when tied) mostly Q6_K, the matrices that suffer most a wider type, rows that fit no block another one.
 #include "checkpoint/gguf.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -37,21 +33,19 @@ std::int64_t columns(const TensorInfo& tensor) {
   return tensor.shape.size() < 2 ? 1 : element_count(std::span(tensor.shape).subspan(1));
 }
 
-BlockType type_of(const OutputPlan& plan, const TensorInfo& tensor) {
-  if (tensor.shape.size() < 2 || tensor.name.ends_with("norm.weight")) return BlockType::f32;
-  BlockType type = *kernels::block_type_named(plan.type);
-  const bool head =
-      tensor.name == "lm_head.weight" || (plan.config.tie_embeddings && tensor.name == "model.embed_tokens.weight");
-  const bool narrow =
-      type == BlockType::q4_0 || type == BlockType::q4_1 || type == BlockType::q5_0 || type == BlockType::q5_1;
-  if (head && narrow) type = BlockType::q8_0;
-  return tensor.shape.back() % kernels::layout_of(type).elements == 0 ? type : BlockType::f16;
+GgufMix mix_of(const OutputPlan& plan) { return *gguf_mix_named(plan.type); }
+
+/// nullopt: a type of ggml that no encoder here writes (IQ1 .. IQ3).
+std::optional<BlockType> type_of(const OutputPlan& plan, const TensorInfo& tensor) {
+  return kernels::block_type_named(gguf_block(gguf::tensor_type(plan, tensor)).name);
 }
 
+/// Mixes whose tensors can all be written.
 std::string known_types() {
   std::string list;
-  for (const auto& layout : kernels::block_layouts()) {
-    if (layout.encodes) list += (list.empty() ? "" : ", ") + std::string(layout.name);
+  for (const std::string_view name : gguf_mix_names()) {
+    if (kernels::block_type_named(gguf_block(gguf_base_type(*gguf_mix_named(name))).name))
+      list += (list.empty() ? "" : ", ") + std::string(name);
   }
   return list;
 }
@@ -80,23 +74,31 @@ std::optional<std::string> refuses_stacks(const OutputPlan& plan) {
   return std::nullopt;
 }
 
+std::optional<std::string> refuses_tensor(const OutputPlan& plan, const TensorInfo& tensor) {
+  const auto place = gguf::place_of(tensor.name, plan.config);
+  if (!place) return "GGUF has no name for tensor '" + tensor.name + "'";
+  if (tensor.shape.empty() || tensor.shape.size() > 2) return "tensor '" + tensor.name + "' is no vector or matrix";
+  if (element_count(tensor.shape) > max_elements) return "tensor '" + tensor.name + "' is too large for any file";
+  const std::int64_t head_dim = place->order.head_dim;
+  if (head_dim != 0 && tensor.shape[0] % head_dim != 0) {
+    return "tensor '" + tensor.name + "' has rows that are no multiple of the head dimension";
+  }
+  if (!type_of(plan, tensor)) {
+    return "GGUF type '" + plan.type + "' stores '" + tensor.name + "' as " +
+           std::string(gguf_block(gguf::tensor_type(plan, tensor)).name) + ", which cannot be written; choose one of " +
+           known_types();
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> refuses(const OutputPlan& plan) {
-  const auto type = kernels::block_type_named(plan.type);
-  if (!type || !kernels::layout_of(*type).encodes) {
+  if (!gguf_mix_named(plan.type)) {
     return "GGUF type '" + plan.type + "' cannot be written; choose one of " + known_types();
   }
   if (auto reason = gguf::metadata_refuses(plan.config, plan.tokenizer)) return reason;
   for (const PlannedTensor& planned : plan.tensors) {
-    const TensorInfo& tensor = planned.source;
-    if (is_dropped(tensor.name)) continue;
-    const auto place = gguf::place_of(tensor.name, plan.config);
-    if (!place) return "GGUF has no name for tensor '" + tensor.name + "'";
-    if (tensor.shape.empty() || tensor.shape.size() > 2) return "tensor '" + tensor.name + "' is no vector or matrix";
-    if (element_count(tensor.shape) > max_elements) return "tensor '" + tensor.name + "' is too large for any file";
-    const std::int64_t head_dim = place->order.head_dim;
-    if (head_dim != 0 && tensor.shape[0] % head_dim != 0) {
-      return "tensor '" + tensor.name + "' has rows that are no multiple of the head dimension";
-    }
+    if (is_dropped(planned.source.name)) continue;
+    if (auto reason = refuses_tensor(plan, planned.source)) return reason;
   }
   return refuses_stacks(plan);
 }
@@ -134,7 +136,7 @@ std::vector<gguf::TensorEntry> place_tensors(const OutputPlan& plan, Layout& lay
     gguf::Place& place = layout.places.emplace_back();
     if (is_dropped(planned.source.name)) continue;
     place = *gguf::place_of(planned.source.name, plan.config);
-    entry = {place.tensor, planned.source.shape, type_of(plan, planned.source), 0, 0};
+    entry = {place.tensor, planned.source.shape, *type_of(plan, planned.source), 0, 0};
     entry.bytes = entry.shape[0] * kernels::row_bytes(entry.type, columns(planned.source));
     if (const auto [at, first] = begin.emplace(place.tensor, end); first) {
       gguf::TensorEntry& whole = written.emplace_back(entry);
@@ -160,8 +162,7 @@ std::vector<gguf::TensorEntry> place_tensors(const OutputPlan& plan, Layout& lay
 Layout lay_out(const OutputPlan& plan) {
   Layout layout;
   const std::vector<gguf::TensorEntry> written = place_tensors(plan, layout);
-  const std::string_view type = kernels::layout_of(*kernels::block_type_named(plan.type)).name;
-  gguf::Metadata metadata = gguf::to_metadata(plan.config, plan.tokenizer, type);
+  gguf::Metadata metadata = gguf::to_metadata(plan.config, plan.tokenizer, mix_of(plan));
   if (auto text = chat_template(plan.source)) {
     metadata.emplace_back("tokenizer.chat_template", gguf::Value{gguf::ValueType::string, std::move(*text)});
   }
@@ -180,7 +181,7 @@ std::string file_name(const OutputPlan& plan) {
   for (char& c : name) {
     if (c == '/' || c == '\0') c = '-';
   }
-  return name + "-" + std::string(kernels::layout_of(*kernels::block_type_named(plan.type)).name) + ".gguf";
+  return name + "-" + std::string(gguf_mix_name(mix_of(plan))) + ".gguf";
 }
 
 class GgufWriter final : public FormatWriter {
@@ -195,8 +196,8 @@ class GgufWriter final : public FormatWriter {
     for (const auto& [entry, data] : layout_.extra) file_.write(entry.offset, data);
   }
 
-  void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows, std::span<const float>,
-                  std::span<float> stored) override {
+  void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
+                  std::span<const float> importance, std::span<float> stored) override {
     const gguf::TensorEntry& entry = layout_.entries.at(tensor);
     const TensorInfo& source = plan_.tensors[tensor].source;
     if (entry.name.empty()) return;
@@ -205,6 +206,7 @@ class GgufWriter final : public FormatWriter {
     if (begin < 0 || count * cols != static_cast<std::int64_t>(rows.size()) || begin + count > source.shape[0]) {
       throw Error(ErrorCode::internal, "rows outside of tensor '" + source.name + "'");
     }
+    if (!importance.empty()) check_importance(source, cols, importance);
     const gguf::Place& place = layout_.places[tensor];
     std::vector<float> shifted;
     if (place.offset != 0) {
@@ -214,12 +216,8 @@ class GgufWriter final : public FormatWriter {
     }
     const auto bytes = static_cast<std::size_t>(kernels::row_bytes(entry.type, cols));
     std::vector<std::byte> encoded(static_cast<std::size_t>(count) * bytes);
-    for (std::int64_t r = 0; r < count; ++r) {
-      const auto row = rows.subspan(static_cast<std::size_t>(r * cols), static_cast<std::size_t>(cols));
-      if (!kernels::encode_blocks(entry.type, row,
-                                  std::span(encoded).subspan(static_cast<std::size_t>(r) * bytes, bytes))) {
-        refuse_row(source, entry.type, begin + r);
-      }
+    if (!kernels::encode_blocks(entry.type, rows, importance, encoded)) {
+      refuse_rows(source, entry.type, begin, cols, rows, importance);
     }
     if (!stored.empty()) {
       kernels::decode_blocks(entry.type, encoded, stored);
@@ -246,11 +244,27 @@ class GgufWriter final : public FormatWriter {
   }
 
  private:
-  [[noreturn]] static void refuse_row(const TensorInfo& tensor, BlockType type, std::int64_t row) {
-    throw Error(ErrorCode::unsupported, "tensor '" + tensor.name + "', row " + std::to_string(row) +
-                                            ": a value is NaN, infinite or too large for " +
-                                            std::string(kernels::layout_of(type).name) +
-                                            "; if the model is sound, write GGUF type BF16 or F32");
+  static void check_importance(const TensorInfo& tensor, std::int64_t cols, std::span<const float> importance) {
+    const auto usable = [](float w) { return std::isfinite(w) && w >= 0; };
+    if (static_cast<std::int64_t>(importance.size()) == cols && std::ranges::all_of(importance, usable)) return;
+    throw Error(ErrorCode::invalid_argument, "the importance of the inputs of '" + tensor.name + "' must be " +
+                                                 std::to_string(cols) + " finite numbers that are not negative");
+  }
+
+  /// Names the first row that cannot be encoded.
+  [[noreturn]] static void refuse_rows(const TensorInfo& tensor, BlockType type, std::int64_t begin, std::int64_t cols,
+                                       std::span<const float> rows, std::span<const float> importance) {
+    const auto width = static_cast<std::size_t>(cols);
+    std::vector<std::byte> encoded(static_cast<std::size_t>(kernels::row_bytes(type, cols)));
+    std::size_t row = 0;
+    while ((row + 1) * width < rows.size() &&
+           kernels::encode_blocks(type, rows.subspan(row * width, width), importance, encoded)) {
+      ++row;
+    }
+    throw Error(ErrorCode::unsupported,
+                "tensor '" + tensor.name + "', row " + std::to_string(begin + static_cast<std::int64_t>(row)) +
+                    ": a value is NaN, infinite or too large for " + std::string(kernels::layout_of(type).name) +
+                    "; if the model is sound, write GGUF type BF16 or F32");
   }
 
   void store(const gguf::TensorEntry& entry, gguf::RowOrder order, std::int64_t begin, std::int64_t count,

@@ -1,7 +1,6 @@
-#include "estimate/gguf_mix.h"
-
 #include <gtest/gtest.h>
 
+#include "core/gguf_mix.h"
 #include "estimate/weights.h"
 #include "fixture.h"
 
@@ -20,7 +19,7 @@ struct Published {
   bool imatrix;
 };
 
-TEST(GgufMix, BitsPerWeightOfTheEightBillionModelAsLlamaCppPublishesThem) {
+TEST(GgufSizes, BitsPerWeightOfTheEightBillionModelAsLlamaCppPublishesThem) {
   // tools/quantize/README.md of llama.cpp, Llama-3.1-8B, 8,030,261,248 weights. The IQ4 files were made without an
   // importance matrix, those below without one cannot be made.
   constexpr Published table[] = {
@@ -34,7 +33,7 @@ TEST(GgufMix, BitsPerWeightOfTheEightBillionModelAsLlamaCppPublishesThem) {
     EXPECT_NEAR(file_bytes(llama_8b(), row.type, row.imatrix) * 8 / 8030261248.0, row.size, 1e-4) << row.type;
 }
 
-TEST(GgufMix, FilesOfTheSeventyBillionModel) {
+TEST(GgufSizes, FilesOfTheSeventyBillionModel) {
   // bartowski/Llama-3.1-70B-GGUF, GB, made with an importance matrix: 80 layers have rules of their own. The files hold
   // about 8 MB of vocabulary besides.
   constexpr Published table[] = {{"Q8_0", 74.98, true},   {"Q6_K", 57.89, true},   {"Q5_K_M", 49.95, true},
@@ -45,7 +44,7 @@ TEST(GgufMix, FilesOfTheSeventyBillionModel) {
     EXPECT_NEAR(file_bytes(llama_70b(), row.type, true) / 1e9 / row.size, 1, 1e-3) << row.type;
 }
 
-TEST(GgufMix, FilesOfMixturesOfExperts) {
+TEST(GgufSizes, FilesOfMixturesOfExperts) {
   Model mixtral;  // Mixtral-8x22B: eight experts have rules of their own
   mixtral.architecture = "mixtral";
   mixtral.layers = 56, mixtral.hidden = 6144, mixtral.intermediate = 16384, mixtral.heads = 48, mixtral.kv_heads = 8;
@@ -69,35 +68,6 @@ TEST(GgufMix, FilesOfMixturesOfExperts) {
                                  {"Q5_K_M", 21.74, true},
                                  {"Q5_K_S", 21.10, true}};
   for (const auto& row : files) EXPECT_NEAR(file_bytes(qwen, row.type, true) / 1e9 / row.size, 1, 2e-3) << row.type;
-}
-
-TEST(GgufMix, MoreBitsGoToTheEndsAndEveryThirdLayer) {
-  // 32 layers: 0-3, 28-31, and of 4..27 those with (i - 4) % 3 == 2: 6, 9, ..., 27 = 8. Sixteen in all.
-  const GgufModel model{32, 4, 0, false, false};
-  const TensorGroup down{TensorRole::ffn_down, 1, 256, 1, 0, 32};
-  EXPECT_DOUBLE_EQ(gguf_bytes(down, GgufMix::q4_k_m, false, model), 16 * 210 + 16 * 144);
-  // Half of the model's layers: 0-3, 6, 9, 12, 15 of the first sixteen.
-  const TensorGroup half{TensorRole::ffn_down, 1, 256, 1, 0, 16};
-  EXPECT_DOUBLE_EQ(gguf_bytes(half, GgufMix::q4_k_m, false, model), 8 * 210 + 8 * 144);
-}
-
-TEST(GgufMix, RowsThatFitNoBlockFallBack) {
-  const GgufModel model{32, 4, 0, true, false};
-  // 896 columns (Qwen2.5-0.5B) are 28 blocks of 32 but not of 256: Q4_K becomes Q5_0, the head's Q6_K Q8_0.
-  EXPECT_DOUBLE_EQ(gguf_bytes({TensorRole::attn_q, 10, 896}, GgufMix::q4_k_m, false, model), 10 * 28 * 22);
-  EXPECT_DOUBLE_EQ(gguf_bytes({TensorRole::embedding, 10, 896}, GgufMix::q4_k_m, false, model), 10 * 28 * 34);
-  EXPECT_DOUBLE_EQ(gguf_bytes({TensorRole::attn_q, 10, 100}, GgufMix::q4_k_m, false, model), 10 * 100 * 2);
-  EXPECT_DOUBLE_EQ(gguf_bytes({TensorRole::vector, 1, 100}, GgufMix::q4_k_m, false, model), 400);
-  EXPECT_DOUBLE_EQ(gguf_bytes({TensorRole::router, 8, 256}, GgufMix::q4_k_m, false, model), 8 * 256 * 4);
-}
-
-TEST(GgufMix, NamesAreThoseOfLlamaQuantize) {
-  EXPECT_EQ(gguf_mix_named("Q4_K_M"), GgufMix::q4_k_m);
-  EXPECT_EQ(gguf_mix_named("Q4_K"), GgufMix::q4_k_m);
-  EXPECT_EQ(gguf_mix_named("IQ4_NL"), GgufMix::iq4_nl);
-  EXPECT_EQ(gguf_mix_named("MXFP4_MOE"), GgufMix::mxfp4_moe);
-  EXPECT_FALSE(gguf_mix_named("W4A16-g128"));
-  EXPECT_EQ(gguf_block(GgufType::mxfp4).bytes, 17);
 }
 
 }  // namespace

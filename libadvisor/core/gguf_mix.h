@@ -1,11 +1,13 @@
-// Which type llama-quantize gives each tensor of a GGUF file, and what it then weighs. A "file type" such as Q4_K_M is
-// a mix: it keeps the tensors that suffer most at more bits, by their role and by the place of their layer. Facts after
-// llama.cpp src/llama-quant.cpp (2026) and ggml's block sizes; the mixes were unchanged since 2024.
+// Which type llama-quantize gives each tensor of a GGUF file, and what it then weighs; the estimator counts with this
+// table and the writer of GGUF files follows it. A "file type" such as Q4_K_M is a mix: it keeps the tensors that
+// suffer most at more bits, by their role and by the place of their layer. Facts after llama.cpp src/llama-quant.cpp
+// (2026) and ggml's block sizes; the mixes were unchanged since 2024.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "core/catalog.h"
 
@@ -81,8 +83,15 @@ enum class GgufMix : std::uint8_t {
   tq2_0,
   mxfp4_moe
 };
-/// "Q4_K_M", "IQ4_XS" ...; a K-quant without suffix is the mix of the same name in llama-quantize (Q4_K = Q4_K_M).
+/// "Q4_K_M", "IQ4_XS" ..., in any letter case; a K-quant without suffix is the mix of the same name in llama-quantize
+/// (Q4_K = Q4_K_M).
 std::optional<GgufMix> gguf_mix_named(std::string_view name);
+std::string_view gguf_mix_name(GgufMix mix);  ///< "Q4_K_M"
+std::vector<std::string_view> gguf_mix_names();
+/// Type of tensors that no rule speaks of: q4_k for Q4_K_M.
+GgufType gguf_base_type(GgufMix mix);
+/// Value of general.file_type in a file of this mix.
+int gguf_file_type(GgufMix mix);
 
 /// What of a model decides the types of its tensors.
 struct GgufModel {
@@ -93,8 +102,12 @@ struct GgufModel {
   bool falcon = false;
 };
 
-/// Bytes of a group of tensors in the data section of the file. `imatrix`: quantized with an importance matrix, which
-/// a few mixes take into account.
+/// Type of one tensor of the group (layer `layer`). `imatrix`: quantized with an importance matrix, which a few mixes
+/// take into account. Rows that are no multiple of the block get a type that fits.
+GgufType gguf_tensor_type(const TensorGroup& group, std::int64_t layer, GgufMix mix, bool imatrix,
+                          const GgufModel& model);
+
+/// Bytes of a group of tensors in the data section of the file.
 double gguf_bytes(const TensorGroup& group, GgufMix mix, bool imatrix, const GgufModel& model);
 
 }  // namespace advisor

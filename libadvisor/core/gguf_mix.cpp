@@ -1,4 +1,4 @@
-#include "estimate/gguf_mix.h"
+#include "core/gguf_mix.h"
 
 #include <algorithm>
 #include <array>
@@ -19,21 +19,23 @@ constexpr std::array<GgufBlock, 25> blocks{
      {"IQ2_XXS", 256, 66}, {"IQ2_XS", 256, 74}, {"IQ2_S", 256, 82}, {"IQ3_XXS", 256, 98}, {"IQ3_S", 256, 110},
      {"IQ4_XS", 256, 136}, {"IQ4_NL", 32, 18},  {"TQ1_0", 256, 54}, {"TQ2_0", 256, 66},   {"MXFP4", 32, 17}}};
 
-/// In the order of GgufMix: the name on the command line, and the type of tensors that no rule speaks of.
+/// In the order of GgufMix: the name on the command line, the type of tensors that no rule speaks of, and llama.cpp's
+/// number (llama_ftype).
 struct MixName {
   std::string_view name;
   GgufType base;
+  int file_type;
 };
 constexpr std::array<MixName, 33> mixes{
-    {{"F32", T::f32},         {"F16", T::f16},       {"BF16", T::bf16},    {"Q4_0", T::q4_0},
-     {"Q4_1", T::q4_1},       {"Q5_0", T::q5_0},     {"Q5_1", T::q5_1},    {"Q8_0", T::q8_0},
-     {"Q2_K", T::q2_k},       {"Q2_K_S", T::q2_k},   {"Q3_K_S", T::q3_k},  {"Q3_K_M", T::q3_k},
-     {"Q3_K_L", T::q3_k},     {"Q4_K_S", T::q4_k},   {"Q4_K_M", T::q4_k},  {"Q5_K_S", T::q5_k},
-     {"Q5_K_M", T::q5_k},     {"Q6_K", T::q6_k},     {"IQ1_S", T::iq1_s},  {"IQ1_M", T::iq1_m},
-     {"IQ2_XXS", T::iq2_xxs}, {"IQ2_XS", T::iq2_xs}, {"IQ2_S", T::iq2_xs}, {"IQ2_M", T::iq2_s},
-     {"IQ3_XXS", T::iq3_xxs}, {"IQ3_XS", T::iq3_s},  {"IQ3_S", T::iq3_s},  {"IQ3_M", T::iq3_s},
-     {"IQ4_XS", T::iq4_xs},   {"IQ4_NL", T::iq4_nl}, {"TQ1_0", T::tq1_0},  {"TQ2_0", T::tq2_0},
-     {"MXFP4_MOE", T::mxfp4}}};
+    {{"F32", T::f32, 0},          {"F16", T::f16, 1},        {"BF16", T::bf16, 32},    {"Q4_0", T::q4_0, 2},
+     {"Q4_1", T::q4_1, 3},        {"Q5_0", T::q5_0, 8},      {"Q5_1", T::q5_1, 9},     {"Q8_0", T::q8_0, 7},
+     {"Q2_K", T::q2_k, 10},       {"Q2_K_S", T::q2_k, 21},   {"Q3_K_S", T::q3_k, 11},  {"Q3_K_M", T::q3_k, 12},
+     {"Q3_K_L", T::q3_k, 13},     {"Q4_K_S", T::q4_k, 14},   {"Q4_K_M", T::q4_k, 15},  {"Q5_K_S", T::q5_k, 16},
+     {"Q5_K_M", T::q5_k, 17},     {"Q6_K", T::q6_k, 18},     {"IQ1_S", T::iq1_s, 24},  {"IQ1_M", T::iq1_m, 31},
+     {"IQ2_XXS", T::iq2_xxs, 19}, {"IQ2_XS", T::iq2_xs, 20}, {"IQ2_S", T::iq2_xs, 28}, {"IQ2_M", T::iq2_s, 29},
+     {"IQ3_XXS", T::iq3_xxs, 23}, {"IQ3_XS", T::iq3_s, 22},  {"IQ3_S", T::iq3_s, 26},  {"IQ3_M", T::iq3_s, 27},
+     {"IQ4_XS", T::iq4_xs, 30},   {"IQ4_NL", T::iq4_nl, 25}, {"TQ1_0", T::tq1_0, 36},  {"TQ2_0", T::tq2_0, 37},
+     {"MXFP4_MOE", T::mxfp4, 38}}};
 
 /// Layers that get `special` instead of `type`.
 enum class Where : std::uint8_t { nowhere, first_2, first_4, first_eighth, first_sixteenth, middle, more_bits };
@@ -192,11 +194,10 @@ Choice choose(const TensorGroup& group, GgufMix mix, bool imatrix, const GgufMod
   }
 }
 
-/// What llama-quantize takes when a row is no multiple of the block.
+/// What llama-quantize takes when a row is no multiple of the block. For Q2_K and Q3_K that was IQ4_NL until 2025 and
+/// is Q4_0 since; both have the same size, IQ4_NL leaves less error.
 GgufType fallback(GgufType type) {
   switch (type) {
-    case T::q2_k:
-    case T::q3_k:
     case T::tq1_0:
     case T::tq2_0: return T::q4_0;
     case T::q4_k: return T::q5_0;
@@ -209,16 +210,27 @@ GgufType fallback(GgufType type) {
     case T::iq2_s:
     case T::iq3_xxs:
     case T::iq3_s:
-    case T::iq4_xs: return T::iq4_nl;
+    case T::iq4_xs:
+    case T::q2_k:
+    case T::q3_k: return T::iq4_nl;
     default: return T::f16;
   }
 }
 
-double row_bytes(GgufType type, std::int64_t columns) {
+GgufType fitting(GgufType type, std::int64_t columns) {
   if (columns % gguf_block(type).elements != 0) type = fallback(type);
-  if (columns % gguf_block(type).elements != 0) type = T::f16;
-  const GgufBlock& block = gguf_block(type);
+  return columns % gguf_block(type).elements != 0 ? T::f16 : type;
+}
+
+double row_bytes(GgufType type, std::int64_t columns) {
+  const GgufBlock& block = gguf_block(fitting(type, columns));
   return static_cast<double>(columns / block.elements) * block.bytes;
+}
+
+char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return upper(x) == upper(y); });
 }
 
 }  // namespace
@@ -229,10 +241,28 @@ std::optional<GgufMix> gguf_mix_named(std::string_view name) {
   constexpr std::array<std::pair<std::string_view, GgufMix>, 4> unsuffixed{
       {{"Q3_K", M::q3_k_m}, {"Q4_K", M::q4_k_m}, {"Q5_K", M::q5_k_m}, {"MXFP4", M::mxfp4_moe}}};
   for (const auto& [text, mix] : unsuffixed)
-    if (text == name) return mix;
+    if (same_name(text, name)) return mix;
   for (std::size_t i = 0; i < mixes.size(); ++i)
-    if (mixes[i].name == name) return static_cast<GgufMix>(i);
+    if (same_name(mixes[i].name, name)) return static_cast<GgufMix>(i);
   return std::nullopt;
+}
+
+std::string_view gguf_mix_name(GgufMix mix) { return mixes[static_cast<std::size_t>(mix)].name; }
+
+std::vector<std::string_view> gguf_mix_names() {
+  std::vector<std::string_view> names;
+  for (const MixName& mix : mixes) names.push_back(mix.name);
+  return names;
+}
+
+GgufType gguf_base_type(GgufMix mix) { return mixes[static_cast<std::size_t>(mix)].base; }
+
+int gguf_file_type(GgufMix mix) { return mixes[static_cast<std::size_t>(mix)].file_type; }
+
+GgufType gguf_tensor_type(const TensorGroup& group, std::int64_t layer, GgufMix mix, bool imatrix,
+                          const GgufModel& model) {
+  const Choice choice = choose(group, mix, imatrix, model);
+  return fitting(applies(choice.where, layer, model.layers) ? choice.special : choice.type, group.columns);
 }
 
 double gguf_bytes(const TensorGroup& group, GgufMix mix, bool imatrix, const GgufModel& model) {
