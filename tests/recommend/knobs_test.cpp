@@ -24,7 +24,7 @@ Situation everything_set() {
 TEST(Knobs, EachStepRelaxesFurtherAndReadsBack) {
   const auto now = everything_set();
   const auto all = knobs(now);
-  EXPECT_EQ(all.size(), 10u);
+  EXPECT_EQ(all.size(), 11u);
   for (const auto& knob : all) {
     const bool up = knob.value(knob.steps) > knob.from;
     double before = knob.from;

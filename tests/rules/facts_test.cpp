@@ -196,7 +196,7 @@ TEST(Facts, EachPrefixIsOfItsLayer) {
       {"model", FactLayerId::model},      {"variant", FactLayerId::treatment}, {"technique", FactLayerId::treatment},
       {"engine", FactLayerId::treatment}, {"plan", FactLayerId::candidate},    {"published", FactLayerId::candidate},
       {"memory", FactLayerId::estimate},  {"quality", FactLayerId::estimate},  {"speed", FactLayerId::estimate},
-      {"cost", FactLayerId::estimate},    {"effort", FactLayerId::estimate}};
+      {"cost", FactLayerId::estimate},    {"effort", FactLayerId::estimate},   {"offload", FactLayerId::estimate}};
   for (const std::string& path : vocabulary().paths()) {
     const FactLayerId expected =
         path == "variant.model" ? FactLayerId::candidate : layers.at(path.substr(0, path.find('.')));

@@ -50,6 +50,7 @@ struct Situation {
     facts.set("memory.kv_cache", Value(3e9));
     facts.set("memory.overhead", Value(1e9));
     facts.set("memory.available", Value(72e9));
+    facts.set("offload.kind", Value(std::string("none")));
     facts.set("plan.action", "compress");
     return facts;
   }
