@@ -199,7 +199,8 @@ void prepare_memory(const CompressRequest& request, PreparedJob& job) {
     return;
   }
   constexpr double share = 0.8;  // of what is free: other processes live too
-  const std::int64_t block = resident_memory() + kFixedMemory + block_memory(job);
+  // The program itself lies within the fixed part: what the process holds besides is not the job's.
+  const std::int64_t block = kFixedMemory + block_memory(job);
   const std::int64_t free = static_cast<std::int64_t>(share * static_cast<double>(available_memory()));
   const std::int64_t limit = request.memory > 0 ? request.memory : std::max(free, block);
   if (block > limit)
