@@ -199,8 +199,9 @@ void prepare_memory(const CompressRequest& request, PreparedJob& job) {
     return;
   }
   constexpr double share = 0.8;  // of what is free: other processes live too
-  // The program itself lies within the fixed part: what the process holds besides is not the job's.
-  const std::int64_t block = kFixedMemory + block_memory(job);
+  // What the process holds besides is not the job's: the same plan whoever asks.
+  constexpr std::int64_t program = std::int64_t{24} << 20;  // code, tokenizer and libraries once they are warm
+  const std::int64_t block = program + kFixedMemory + block_memory(job);
   const std::int64_t free = static_cast<std::int64_t>(share * static_cast<double>(available_memory()));
   const std::int64_t limit = request.memory > 0 ? request.memory : std::max(free, block);
   if (block > limit)
