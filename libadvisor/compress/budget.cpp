@@ -1,10 +1,9 @@
 #include "compress/budget.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
-
-#include "tensor/kernels/kernels.h"
 
 namespace advisor {
 namespace {
@@ -43,37 +42,56 @@ std::optional<Spread> spread_of(BlockType type) {
   }
 }
 
-double reach(kernels::Range range, bool has_minimum) {
-  const double low = std::min(0.0, double{range.min}), high = std::max(0.0, double{range.max});
-  return has_minimum ? high - low : std::max(-low, high);
+/// Extremes of a group, 0 included. Four lanes: a reduction of floats in order is slow, and this reads every weight.
+struct Reach {
+  double low, high;
+};
+Reach reach_of(std::span<const float> weights) {
+  std::array<float, 4> low{}, high{};
+  for (std::size_t i = 0; i + 4 <= weights.size(); i += 4) {
+    for (std::size_t lane = 0; lane < 4; ++lane) {
+      const float w = weights[i + lane];
+      low[lane] = w < low[lane] ? w : low[lane];
+      high[lane] = w > high[lane] ? w : high[lane];
+    }
+  }
+  return {double{std::min({low[0], low[1], low[2], low[3]})}, double{std::max({high[0], high[1], high[2], high[3]})}};
+}
+
+double spread(Reach reach, bool has_minimum) {
+  return has_minimum ? reach.high - reach.low : std::max(-reach.low, reach.high);
 }
 
 /// Sum of squares that one super-block may be off by.
-double super_bound(std::span<const float> weights, const Spread& spread) {
-  const kernels::Range all = kernels::min_max(weights);
-  const double unit = spread.multiples > 0 ? reach(all, spread.has_minimum) / spread.steps / spread.multiples : 0;
-  const double minimum_unit =
-      spread.has_minimum && spread.multiples > 0 ? -std::min(0.0, double{all.min}) / spread.multiples : 0;
+double super_bound(std::span<const float> weights, const Spread& type) {
+  std::array<Reach, 16> groups{};
+  const std::size_t count = weights.size() / type.group;
+  Reach all{0, 0};
+  for (std::size_t g = 0; g < count; ++g) {
+    groups[g] = reach_of(weights.subspan(g * type.group, type.group));
+    all = {std::min(all.low, groups[g].low), std::max(all.high, groups[g].high)};
+  }
+  const double unit = type.multiples > 0 ? spread(all, type.has_minimum) / type.steps / type.multiples : 0;
+  const double minimum_unit = type.has_minimum && type.multiples > 0 ? -all.low / type.multiples : 0;
   double sum = 0;
-  for (std::size_t i = 0; i < weights.size(); i += spread.group) {
-    const kernels::Range range = kernels::min_max(weights.subspan(i, spread.group));
-    const double step = reach(range, spread.has_minimum) / spread.steps + unit;
-    double worst = spread.widest * step / 2 + minimum_unit / 2 + spread.steps * half_rounding(step);
-    if (spread.multiples > 0) worst += spread.steps * spread.multiples * 0x1p-25;  // of a unit below the normal halves
-    if (spread.has_minimum) worst += half_rounding(double{range.min}) + spread.multiples * 0x1p-25;
+  for (std::size_t g = 0; g < count; ++g) {
+    const double step = spread(groups[g], type.has_minimum) / type.steps + unit;
+    double worst = type.widest * step / 2 + minimum_unit / 2 + type.steps * half_rounding(step);
+    if (type.multiples > 0) worst += type.steps * type.multiples * 0x1p-25;  // of a unit below the normal halves
+    if (type.has_minimum) worst += half_rounding(groups[g].low) + type.multiples * 0x1p-25;
     worst *= kArithmetic;
-    sum += static_cast<double>(spread.group) * worst * worst;
+    sum += static_cast<double>(type.group) * worst * worst;
   }
   return sum;
 }
 
 double squares(std::span<const float> rows, double relative, double absolute) {
-  double sum = 0;
-  for (const float w : rows) {
-    const double worst = relative * std::fabs(double{w}) + absolute;
-    sum += worst * worst;
+  std::array<double, 4> sums{};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const double worst = relative * std::fabs(double{rows[i]}) + absolute;
+    sums[i % 4] += worst * worst;
   }
-  return sum;
+  return sums[0] + sums[1] + sums[2] + sums[3];
 }
 
 }  // namespace
@@ -83,12 +101,12 @@ double storage_error_bound(std::span<const float> rows, BlockType type, bool imp
   if (type == BlockType::f16) return squares(rows, 0x1p-11, 0x1p-25);
   if (type == BlockType::bf16) return squares(rows, 0x1p-8, 0x1p-133 /* half of the smallest subnormal */);
   if (importance) return 2 * squares(rows, kArithmetic, 0);
-  const std::optional<Spread> spread = spread_of(type);
-  if (!spread) return squares(rows, kArithmetic, 0);
+  const std::optional<Spread> blocks = spread_of(type);
+  if (!blocks) return squares(rows, kArithmetic, 0);
   double sum = 0;
-  for (std::size_t i = 0; i + spread->super <= rows.size(); i += spread->super) {
-    const auto weights = rows.subspan(i, spread->super);
-    sum += std::min(super_bound(weights, *spread), squares(weights, kArithmetic, 0x1p-25));
+  for (std::size_t i = 0; i + blocks->super <= rows.size(); i += blocks->super) {
+    const auto weights = rows.subspan(i, blocks->super);
+    sum += std::min(super_bound(weights, *blocks), squares(weights, kArithmetic, 0x1p-25));
   }
   return sum;
 }

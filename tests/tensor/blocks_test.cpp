@@ -113,10 +113,10 @@ TEST(Blocks, ImportanceMovesTheErrorToColumnsThatMatterLess) {
 }
 
 TEST(Blocks, OnlyRatiosOfImportanceCount) {
-  const std::vector<float> x = random_weights(256 * 4, 9, 1), flat(256, 7.0F), none(256, 0.0F);
+  const std::vector<float> x = random_weights(256 * 4, 9, 1), flat(256, 7.0F), one(256, 1.0F), none(256, 0.0F);
   for (const BlockLayout& layout : block_layouts()) {
     EXPECT_EQ(encode(layout.type, x, none), encode(layout.type, x)) << layout.name;
-    EXPECT_EQ(encode(layout.type, x, flat), encode(layout.type, x)) << layout.name;
+    EXPECT_EQ(encode(layout.type, x, flat), encode(layout.type, x, one)) << layout.name;
   }
 }
 

@@ -56,13 +56,31 @@ inline bool fits_half(float value) { return value < 65520.0F && value > -65520.0
 /// The nearest half-precision value that is no smaller in magnitude: what it multiplies must not have to reach further.
 float half_away_from_zero(float value);
 
+/// out[i] = (in[i] >> shift) & mask. A shift known to the compiler is what it makes vector code of.
+template <int shift, int mask>
+inline void unpack_bits(const std::uint8_t* in, int n, std::uint8_t* out) {
+  for (int i = 0; i < n; ++i) out[i] = static_cast<std::uint8_t>((in[i] >> shift) & mask);
+}
+/// The same, or-ed to what is there, `left` bits up.
+template <int shift, int mask, int left>
+inline void add_bits(const std::uint8_t* in, int n, std::uint8_t* out) {
+  for (int i = 0; i < n; ++i) out[i] = static_cast<std::uint8_t>(out[i] | (((in[i] >> shift) & mask) << left));
+}
+/// 32 bytes of four two-bit codes: those of bits 0..1 first, 32 of each.
+inline void unpack_two_bits(const std::uint8_t* in, std::uint8_t* out) {
+  unpack_bits<0, 3>(in, 32, out);
+  unpack_bits<2, 3>(in, 32, out + 32);
+  unpack_bits<4, 3>(in, 32, out + 64);
+  unpack_bits<6, 3>(in, 32, out + 96);
+}
+
 /// Sixteen groups, as they follow each other and side by side.
 class Batch {
  public:
   Batch(const BlockSearch& search, const BlockInput& input, int block_weights, int group_weights);
   /// Takes blocks from `first` on, filled up with zeros after the last; returns how many.
   std::int64_t load(std::int64_t first);
-  const Groups& groups() const { return groups_; }
+  const Groups& groups();                             ///< side by side; made when first asked for
   const float* weights() const { return in_order_; }  ///< of lane 0, lane 1, ...
 
  private:
@@ -71,6 +89,8 @@ class Batch {
   int block_weights_, group_weights_;
   Groups groups_;
   const float* in_order_ = nullptr;
+  std::int64_t first_ = 0;
+  bool interleaved_ = false;
   alignas(64) float padded_[lanes * most_weights];
   alignas(64) float weights_[lanes * most_weights];
   alignas(64) float importance_in_order_[lanes * most_weights];
@@ -89,8 +109,7 @@ struct SymmetricFit {
   Lanes unit, multiple, scale;
 };
 /// False when a unit does not fit into half precision.
-[[nodiscard]] bool fit_symmetric(const BlockSearch& search, const Batch& batch, const Symmetric& type,
-                                 SymmetricFit& out);
+[[nodiscard]] bool fit_symmetric(const BlockSearch& search, Batch& batch, const Symmetric& type, SymmetricFit& out);
 
 /// Steps and minima of a batch: two half-precision units for each super-block, whole multiples of them for each group.
 struct Affine {
@@ -102,7 +121,6 @@ struct Affine {
 struct AffineGroupFit {
   Lanes step_unit, minimum_unit, step_multiple, minimum_multiple, step, minimum;
 };
-[[nodiscard]] bool fit_affine_groups(const BlockSearch& search, const Batch& batch, const Affine& type,
-                                     AffineGroupFit& out);
+[[nodiscard]] bool fit_affine_groups(const BlockSearch& search, Batch& batch, const Affine& type, AffineGroupFit& out);
 
 }  // namespace advisor::kernels

@@ -95,19 +95,26 @@ std::int64_t Batch::load(std::int64_t first) {
     std::fill_n(padded_ + count * block_weights_, (room - count) * block_weights_, 0.0F);
     in_order_ = padded_;
   }
-  search_.interleave(in_order_, group_weights_, weights_);
-  if (input_.importance != nullptr) {
-    for (std::int64_t block = 0; block < room; ++block) {
-      const std::int64_t at = (first + block) % input_.blocks_per_row;
-      std::copy_n(input_.importance + at * block_weights_, block_weights_,
-                  importance_in_order_ + block * block_weights_);
-    }
-    search_.interleave(importance_in_order_, group_weights_, importance_);
-  }
+  first_ = first;
+  interleaved_ = false;
   return count;
 }
 
-bool fit_symmetric(const BlockSearch& search, const Batch& batch, const Symmetric& type, SymmetricFit& out) {
+const Groups& Batch::groups() {
+  if (interleaved_) return groups_;
+  interleaved_ = true;
+  search_.interleave(in_order_, group_weights_, weights_);
+  if (input_.importance == nullptr) return groups_;
+  const std::int64_t room = lanes * group_weights_ / block_weights_;
+  for (std::int64_t block = 0; block < room; ++block) {
+    const std::int64_t at = (first_ + block) % input_.blocks_per_row;
+    std::copy_n(input_.importance + at * block_weights_, block_weights_, importance_in_order_ + block * block_weights_);
+  }
+  search_.interleave(importance_in_order_, group_weights_, importance_);
+  return groups_;
+}
+
+bool fit_symmetric(const BlockSearch& search, Batch& batch, const Symmetric& type, SymmetricFit& out) {
   const Groups& groups = batch.groups();
   ScaleFit free;
   search.fit_scale(groups, type.levels, type.trials, type.both, free);
@@ -146,7 +153,7 @@ bool fit_symmetric(const BlockSearch& search, const Batch& batch, const Symmetri
   return true;
 }
 
-bool fit_affine_groups(const BlockSearch& search, const Batch& batch, const Affine& type, AffineGroupFit& out) {
+bool fit_affine_groups(const BlockSearch& search, Batch& batch, const Affine& type, AffineGroupFit& out) {
   const Groups& groups = batch.groups();
   AffineFit centre;
   search.fit_affine(groups, type.top, type.trials, false, centre);

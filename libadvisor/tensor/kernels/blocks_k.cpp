@@ -172,25 +172,40 @@ constexpr SymmetricFormat q6_k{
 
 void decode_q2_k(const std::uint8_t* in, float* out) {
   const float d = get_half(in + 80), dmin = get_half(in + 82);
-  for (int group = 0; group < 16; ++group, out += 16) {
-    const std::uint8_t* codes = in + 16 + 32 * (group / 8) + 16 * (group % 2);
-    const int shift = 2 * (group % 8 / 2);
+  std::uint8_t codes[super];
+  unpack_two_bits(in + 16, codes);
+  unpack_two_bits(in + 48, codes + 128);
+  for (int group = 0; group < 16; ++group) {
     const float step = d * static_cast<float>(in[group] & 15), minimum = dmin * static_cast<float>(in[group] >> 4);
-    for (int l = 0; l < 16; ++l) out[l] = step * static_cast<float>((codes[l] >> shift) & 3) - minimum;
+    const std::uint8_t* q = codes + 16 * group;
+    for (int l = 0; l < 16; ++l) out[16 * group + l] = step * static_cast<float>(q[l]) - minimum;
+  }
+}
+
+/// Codes of groups of 16, of which each has its scale.
+void scale_groups(const std::uint8_t* codes, int zero, const float* scales, float* out) {
+  for (int group = 0; group < 16; ++group) {
+    const std::uint8_t* q = codes + 16 * group;
+    for (int l = 0; l < 16; ++l) out[16 * group + l] = scales[group] * static_cast<float>(q[l] - zero);
   }
 }
 
 void decode_q3_k(const std::uint8_t* in, float* out) {
   const float d = get_half(in + 108);
-  for (int group = 0; group < 16; ++group, out += 16) {
-    const std::uint8_t *codes = in + 32 + 32 * (group / 8) + 16 * (group % 2), *high = in + 16 * (group % 2);
-    const int shift = 2 * (group % 8 / 2), plane = group / 2;
-    const float scale = d * static_cast<float>(six_bits_signed(in + 96, group));
-    for (int l = 0; l < 16; ++l) {
-      const int q = ((codes[l] >> shift) & 3) + (((high[l] >> plane) & 1) << 2) - 4;
-      out[l] = scale * static_cast<float>(q);
-    }
-  }
+  std::uint8_t codes[super];
+  unpack_two_bits(in + 32, codes);
+  unpack_two_bits(in + 64, codes + 128);
+  add_bits<0, 1, 2>(in, 32, codes);
+  add_bits<1, 1, 2>(in, 32, codes + 32);
+  add_bits<2, 1, 2>(in, 32, codes + 64);
+  add_bits<3, 1, 2>(in, 32, codes + 96);
+  add_bits<4, 1, 2>(in, 32, codes + 128);
+  add_bits<5, 1, 2>(in, 32, codes + 160);
+  add_bits<6, 1, 2>(in, 32, codes + 192);
+  add_bits<7, 1, 2>(in, 32, codes + 224);
+  float scales[16];
+  for (int group = 0; group < 16; ++group) scales[group] = d * static_cast<float>(six_bits_signed(in + 96, group));
+  scale_groups(codes, 4, scales, out);
 }
 
 void decode_q4_k(const std::uint8_t* in, float* out) {
@@ -220,16 +235,22 @@ void decode_q5_k(const std::uint8_t* in, float* out) {
 
 void decode_q6_k(const std::uint8_t* in, float* out) {
   const float d = get_half(in + 208);
-  for (int group = 0; group < 16; ++group, out += 16) {
-    const int half = group / 8, quarter = group % 8 / 2, at = 16 * (group % 2);
-    const std::uint8_t *low = in + 64 * half + 32 * (quarter % 2) + at, *high = in + 128 + 32 * half + at;
-    const int low_shift = 4 * (quarter / 2), high_shift = 2 * quarter;
-    const float scale = d * static_cast<float>(static_cast<std::int8_t>(in[192 + group]));
-    for (int l = 0; l < 16; ++l) {
-      const int q = (((low[l] >> low_shift) & 15) | (((high[l] >> high_shift) & 3) << 4)) - 32;
-      out[l] = scale * static_cast<float>(q);
-    }
+  std::uint8_t codes[super];
+  for (int half = 0; half < 2; ++half) {
+    const std::uint8_t *low = in + 64 * half, *high = in + 128 + 32 * half;
+    std::uint8_t* q = codes + 128 * half;
+    unpack_bits<0, 15>(low, 64, q);
+    unpack_bits<4, 15>(low, 64, q + 64);
+    add_bits<0, 3, 4>(high, 32, q);
+    add_bits<2, 3, 4>(high, 32, q + 32);
+    add_bits<4, 3, 4>(high, 32, q + 64);
+    add_bits<6, 3, 4>(high, 32, q + 96);
   }
+  float scales[16];
+  for (int group = 0; group < 16; ++group) {
+    scales[group] = d * static_cast<float>(static_cast<std::int8_t>(in[192 + group]));
+  }
+  scale_groups(codes, 32, scales, out);
 }
 
 }  // namespace

@@ -56,10 +56,10 @@ void decode_tq1_0(const std::uint8_t* in, float* out) {
 
 void decode_tq2_0(const std::uint8_t* in, float* out) {
   const float d = get_half(in + 64);
-  for (int i = 0; i < super; ++i) {
-    const int code = (in[32 * (i / 128) + i % 32] >> (2 * (i % 128 / 32))) & 3;
-    out[i] = static_cast<float>(code - 1) * d;
-  }
+  std::uint8_t codes[super];
+  unpack_two_bits(in, codes);
+  unpack_two_bits(in + 32, codes + 128);
+  for (int i = 0; i < super; ++i) out[i] = static_cast<float>(codes[i] - 1) * d;
 }
 
 }  // namespace
