@@ -13,6 +13,8 @@
 namespace advisor::files {
 namespace {
 
+constexpr std::int64_t writeback_step = 16 << 20;  // bytes; large pieces for the device, small against what it holds
+
 [[noreturn]] void fail(const char* what, const std::filesystem::path& path, int error) {
   const bool missing = error == ENOENT || error == ENOTDIR;
   throw Error(missing ? ErrorCode::not_found : ErrorCode::io_error,
@@ -91,9 +93,12 @@ OutputFile::~OutputFile() {
 }
 
 OutputFile::OutputFile(OutputFile&& other) noexcept
-    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      written_(other.written_.load()) {}
 
 void OutputFile::write(std::int64_t offset, std::span<const std::byte> bytes) const {
+  const auto size = static_cast<std::int64_t>(bytes.size());
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
     if (n < 0 && errno == EINTR) continue;
@@ -101,11 +106,22 @@ void OutputFile::write(std::int64_t offset, std::span<const std::byte> bytes) co
     bytes = bytes.subspan(static_cast<std::size_t>(n));
     offset += n;
   }
+  const std::int64_t before = written_.fetch_add(size, std::memory_order_relaxed);
+  // Only a hint, so that its failure means nothing.
+  if (before / writeback_step != (before + size) / writeback_step)
+    ::sync_file_range(descriptor_, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 void OutputFile::close() {
-  if (::fsync(descriptor_) != 0) fail_writing("write", path_, errno);
   if (::close(std::exchange(descriptor_, -1)) != 0) fail_writing("write", path_, errno);
+}
+
+void sync_file(const std::filesystem::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail_writing("open", path, errno);
+  const int error = ::fsync(descriptor) != 0 ? errno : 0;
+  ::close(descriptor);
+  if (error != 0) fail_writing("write", path, error);
 }
 
 void sync_folder(const std::filesystem::path& folder) {

@@ -2,6 +2,7 @@
 // resident. POSIX only.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -36,7 +37,8 @@ class InputFile {
 };
 
 /// A new file of known size, written in any order from any thread; gaps read as zero. Takes all its space at once, so
-/// that a full disk is found before the work and not at 80 %.
+/// that a full disk is found before the work and not at 80 %. The kernel is told to write what has come so far every
+/// few megabytes, so that the flush at the end of a job finds little left to do.
 class OutputFile {
  public:
   OutputFile(const std::filesystem::path& path, std::int64_t size);  ///< throws io_error; leaves no file behind then
@@ -47,12 +49,16 @@ class OutputFile {
   OutputFile& operator=(OutputFile&&) = delete;
 
   void write(std::int64_t offset, std::span<const std::byte> bytes) const;
-  void close();  ///< flushes to the device first
+  void close();  ///< does not wait for the device: see sync_file
 
  private:
   std::filesystem::path path_;
   int descriptor_ = -1;
+  mutable std::atomic<std::int64_t> written_{0};
 };
+
+/// Waits until the contents of a file are on the device.
+void sync_file(const std::filesystem::path& path);
 
 /// Flushes the names in a folder to the device.
 void sync_folder(const std::filesystem::path& folder);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "tensor/kernels/blocks.h"
 #include "tensor/quantized.h"
 
 namespace advisor {
@@ -44,7 +45,10 @@ class FormatWriter {
                           std::span<const float> importance = {}, std::span<float> stored = {}) = 0;
   /// Rows [begin, begin + q.rows) of a tensor with a scheme; begin is a multiple of 32.
   virtual void write_quantized(std::size_t tensor, std::int64_t begin, const QuantizedTensor& q) = 0;
-  /// Writes index, config.json with quantization_config, tokenizer; fsyncs.
+  /// The dense or block type in which write_rows stores this tensor.
+  virtual kernels::BlockType stored_type(std::size_t tensor) const = 0;
+  /// Writes index, config.json with quantization_config, tokenizer. What was written is on its way to the device, not
+  /// yet there: whoever renames the folder flushes it first.
   virtual void finish() = 0;
 };
 

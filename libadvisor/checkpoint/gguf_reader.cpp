@@ -68,7 +68,8 @@ class GgufCheckpoint final : public Checkpoint {
       out = out.subspan(static_cast<std::size_t>((stop - begin) * cols));
       begin = stop;
     }
-    for (float& value : all) value -= source.place.offset;
+    if (source.place.offset != 0)
+      for (float& value : all) value -= source.place.offset;
   }
 
  private:

@@ -52,7 +52,7 @@ class SafetensorsWriter {
                     std::int64_t limit = shard_limit);
   /// Bytes [offset, offset + bytes.size()) of a tensor's data. Thread-safe.
   void write(std::size_t tensor, std::int64_t offset, std::span<const std::byte> bytes) const;
-  void finish();  ///< flushes to the device
+  void finish();
 
  private:
   std::vector<StoredTensor> tensors_;

@@ -231,11 +231,11 @@ class BlockCompressor {
 
   void write_solution(std::size_t output, const Part& part, const QuantizedTensor& all, std::int64_t begin) {
     const std::size_t tensor = index_.at(part.name);
-    if (all.scheme.block_rows > 1) return outputs_.write_codes(output, tensor, 0, all, false);
+    if (all.scheme.block_rows > 1) return outputs_.write_codes(output, tensor, 0, all, {});
     const std::int64_t height = tile_rows(as_matrix(job_.source->tensors()[tensor]));
     parallel_for((part.rows + height - 1) / height, job_.threads, [&](std::int64_t i) {
       const std::int64_t at = i * height, rows = std::min(height, part.rows - at);
-      outputs_.write_codes(output, tensor, at, slice(all, begin + at, rows), false);
+      outputs_.write_codes(output, tensor, at, slice(all, begin + at, rows), {});
     });
   }
 

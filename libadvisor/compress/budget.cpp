@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <optional>
 
 namespace advisor {
@@ -42,34 +43,44 @@ std::optional<Spread> spread_of(BlockType type) {
   }
 }
 
-/// Extremes of a group, 0 included. Four lanes: a reduction of floats in order is slow, and this reads every weight.
+/// A group of weights in one pass: its extremes, 0 included, and the sum of squares that storing zeros would leave.
 struct Reach {
-  double low, high;
+  double low = 0, high = 0, zeros = 0;
 };
 Reach reach_of(std::span<const float> weights) {
-  std::array<float, 4> low{}, high{};
-  for (std::size_t i = 0; i + 4 <= weights.size(); i += 4) {
-    for (std::size_t lane = 0; lane < 4; ++lane) {
-      const float w = weights[i + lane];
+  // Lanes of floats, because this reads every weight: a group has at most 32, and no weight of a block type exceeds
+  // 1e12, so that float holds the squares to well within kArithmetic.
+  constexpr std::size_t lanes = 8;
+  std::array<float, lanes> low{}, high{}, squares{};
+  for (std::size_t i = 0; i + lanes <= weights.size(); i += lanes) {
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const float w = weights[i + lane], size = std::fabs(w) * 1.0002F + 0x1p-25F;
       low[lane] = w < low[lane] ? w : low[lane];
       high[lane] = w > high[lane] ? w : high[lane];
+      squares[lane] += size * size;
     }
   }
-  return {double{std::min({low[0], low[1], low[2], low[3]})}, double{std::max({high[0], high[1], high[2], high[3]})}};
+  Reach reach;
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    reach.low = std::min(reach.low, double{low[lane]});
+    reach.high = std::max(reach.high, double{high[lane]});
+    reach.zeros += double{squares[lane]};
+  }
+  return reach;
 }
 
 double spread(Reach reach, bool has_minimum) {
   return has_minimum ? reach.high - reach.low : std::max(-reach.low, reach.high);
 }
 
-/// Sum of squares that one super-block may be off by.
+/// Sum of squares that one super-block may be off by; never more than storing zeros would leave.
 double super_bound(std::span<const float> weights, const Spread& type) {
   std::array<Reach, 16> groups{};
   const std::size_t count = weights.size() / type.group;
-  Reach all{0, 0};
+  Reach all;
   for (std::size_t g = 0; g < count; ++g) {
     groups[g] = reach_of(weights.subspan(g * type.group, type.group));
-    all = {std::min(all.low, groups[g].low), std::max(all.high, groups[g].high)};
+    all = {std::min(all.low, groups[g].low), std::max(all.high, groups[g].high), all.zeros + groups[g].zeros};
   }
   const double unit = type.multiples > 0 ? spread(all, type.has_minimum) / type.steps / type.multiples : 0;
   const double minimum_unit = type.has_minimum && type.multiples > 0 ? -all.low / type.multiples : 0;
@@ -82,16 +93,21 @@ double super_bound(std::span<const float> weights, const Spread& type) {
     worst *= kArithmetic;
     sum += static_cast<double>(type.group) * worst * worst;
   }
-  return sum;
+  return std::min(sum, all.zeros);
 }
 
 double squares(std::span<const float> rows, double relative, double absolute) {
-  std::array<double, 4> sums{};
-  for (std::size_t i = 0; i < rows.size(); ++i) {
+  constexpr std::size_t lanes = 8;
+  std::array<double, lanes> sums{};
+  const auto add = [&](std::size_t i, std::size_t lane) {
     const double worst = relative * std::fabs(double{rows[i]}) + absolute;
-    sums[i % 4] += worst * worst;
-  }
-  return sums[0] + sums[1] + sums[2] + sums[3];
+    sums[lane] += worst * worst;
+  };
+  std::size_t i = 0;
+  for (; i + lanes <= rows.size(); i += lanes)
+    for (std::size_t lane = 0; lane < lanes; ++lane) add(i + lane, lane);
+  for (; i < rows.size(); ++i) add(i, 0);
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 }  // namespace
@@ -104,10 +120,8 @@ double storage_error_bound(std::span<const float> rows, BlockType type, bool imp
   const std::optional<Spread> blocks = spread_of(type);
   if (!blocks) return squares(rows, kArithmetic, 0);
   double sum = 0;
-  for (std::size_t i = 0; i + blocks->super <= rows.size(); i += blocks->super) {
-    const auto weights = rows.subspan(i, blocks->super);
-    sum += std::min(super_bound(weights, *blocks), squares(weights, kArithmetic, 0x1p-25));
-  }
+  for (std::size_t i = 0; i + blocks->super <= rows.size(); i += blocks->super)
+    sum += super_bound(rows.subspan(i, blocks->super), *blocks);
   return sum;
 }
 

@@ -37,7 +37,7 @@ void compress_tiles(const PreparedJob& job, const std::vector<std::size_t>& left
         if (scheme) {
           const QuantizedTensor codes =
               job.technique->quantize(rows, tile.cols, *scheme, job.params, job.outputs[i].scale_dtype);
-          outputs.write_codes(i, index, tile.begin, codes, true);
+          outputs.write_codes(i, index, tile.begin, codes, rows);
         } else {
           outputs.write_rows(i, index, tile.begin, rows, {}, false);
         }

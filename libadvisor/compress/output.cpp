@@ -50,10 +50,16 @@ int write_all(int fd, std::span<const char> bytes) {
   return 0;
 }
 
-void sync_folder(const fs::path& folder) {
-  const Descriptor fd(folder, O_RDONLY | O_DIRECTORY);
-  // Some file systems cannot flush a directory and say EINVAL: then there is nothing to flush.
-  if (!fd.valid() || (::fsync(fd.get()) != 0 && errno != EINVAL)) fail("cannot flush folder", folder, errno);
+/// A folder with everything in it.
+void sync_tree(const fs::path& folder) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory()) {
+      sync_tree(entry.path());
+    } else {
+      files::sync_file(entry.path());
+    }
+  }
+  files::sync_folder(folder);
 }
 
 bool contains(const fs::path& folder, const fs::path& path) {
@@ -140,7 +146,6 @@ void write_file(const fs::path& path, const std::string& content) {
   const Descriptor file(path, O_WRONLY | O_CREAT | O_EXCL);
   if (!file.valid()) fail("cannot create", path, errno);
   if (const int error = write_all(file.get(), content); error != 0) fail("cannot write", path, error);
-  if (::fsync(file.get()) != 0) fail("cannot flush", path, errno);
 }
 
 std::int64_t weight_bytes(const fs::path& folder) {
@@ -190,9 +195,7 @@ PartialFolder::~PartialFolder() {
 }
 
 void PartialFolder::commit(bool overwrite) {
-  sync_folder(path_);
-  for (const fs::directory_entry& entry : fs::directory_iterator(path_))
-    if (entry.is_directory()) sync_folder(entry.path());
+  sync_tree(path_);
   std::error_code error;
   const bool replace = overwrite && fs::exists(out_, error);
   const unsigned flags = replace ? RENAME_EXCHANGE : RENAME_NOREPLACE;
@@ -207,7 +210,7 @@ void PartialFolder::commit(bool overwrite) {
   }
   if (exists_) fs::remove_all(path_, error);
   exists_ = false;
-  sync_folder(out_.parent_path());
+  files::sync_folder(out_.parent_path());
 }
 
 }  // namespace advisor

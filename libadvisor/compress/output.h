@@ -27,7 +27,7 @@ std::int64_t folder_bytes(const std::filesystem::path& folder);
 /// has no unnamed files.
 double disk_rate(const std::filesystem::path& folder);
 
-/// Writes a small file and flushes it to the device.
+/// Writes a small file.
 void write_file(const std::filesystem::path& path, const std::string& content);
 
 std::int64_t weight_bytes(const std::filesystem::path& folder);  ///< of the weight files below
@@ -46,7 +46,8 @@ class PartialFolder {
   PartialFolder& operator=(const PartialFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  /// Flushes the folders and renames to `out`. An old `out` is exchanged in one step and then removed.
+  /// Waits until everything in the folder is on the device and renames it to `out`. An old `out` is exchanged in one
+  /// step and then removed.
   void commit(bool overwrite);
 
  private:

@@ -1,27 +1,33 @@
 #include "compress/outputs.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <array>
-#include <bit>
 
+#include "compress/budget.h"
 #include "core/error.h"
-#include "tensor/kernels/kernels.h"
 
 namespace advisor {
 
-std::uint64_t fingerprint(std::span<const float> values) {
-  // FNV-1a on 32-bit words in four lanes, to run at memory speed; it guards against mistakes, not against attackers.
-  constexpr std::uint64_t prime = 0x100000001b3u;
-  std::array<std::uint64_t, 4> lanes{0xcbf29ce484222325u, 0x9ae16a3b2f90404fu, 0xc3a5c85c97cb3127u,
-                                     0xb492b66fbe98f273u};
+std::uint64_t fingerprint(std::span<const float> values) { return XXH3_64bits(values.data(), values.size_bytes()); }
+
+void add_squares(std::span<const float> source, std::span<const float> decoded, Distance& distance) {
+  // Sixteen lanes: vectorizable, and the order is fixed.
+  std::array<double, 16> error{}, norm{};
+  const auto add = [&](std::size_t i, std::size_t lane) {
+    const double w = double{source[i]}, d = w - double{decoded[i]};
+    error[lane] += d * d;
+    norm[lane] += w * w;
+  };
   std::size_t i = 0;
-  for (; i + 4 <= values.size(); i += 4)
-    for (std::size_t lane = 0; lane < 4; ++lane)
-      lanes[lane] = (lanes[lane] ^ std::bit_cast<std::uint32_t>(values[i + lane])) * prime;
-  for (; i < values.size(); ++i) lanes[0] = (lanes[0] ^ std::bit_cast<std::uint32_t>(values[i])) * prime;
-  std::uint64_t sum = values.size();
-  for (const std::uint64_t lane : lanes) sum = fold(sum, lane ^ (lane >> 32));
-  return sum;
+  for (; i + 16 <= source.size(); i += 16)
+    for (std::size_t lane = 0; lane < 16; ++lane) add(i + lane, lane);
+  for (; i < source.size(); ++i) add(i, 0);
+  for (std::size_t lane = 0; lane < 16; ++lane) {
+    distance.error += error[lane];
+    distance.norm += norm[lane];
+  }
 }
 
 Outputs::Outputs(const PreparedJob& job, const std::filesystem::path& folder) : job_(job) {
@@ -33,53 +39,62 @@ Outputs::Outputs(const PreparedJob& job, const std::filesystem::path& folder) : 
     writers_.push_back(output.format->create(output.plan, place));
   }
   const std::size_t tensors = job.source->tensors().size();
-  tiles_.assign(job.outputs.size(), std::vector<std::vector<std::uint64_t>>(tensors));
+  tiles_.assign(job.outputs.size(), std::vector<std::vector<TileRecord>>(tensors));
   expected_.assign(job.outputs.size(), std::vector<Expected>(tensors));
 }
 
 void Outputs::write_rows(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> rows,
                          std::span<const float> importance, bool changed) {
-  const bool encodes = !job_.outputs[output].format->takes_codes;
-  std::vector<float> stored;
-  if (encodes) stored.resize(rows.size());
+  std::vector<float> stored(rows.size());
   writers_[output]->write_rows(tensor, begin, rows, importance, stored);
-  if (encodes) return keep(output, tensor, begin, stored, !changed);
-  if (!changed) return;  // a dense copy of the source is checked against the source
-  stored.assign(rows.begin(), rows.end());
-  kernels::round_to(job_.outputs[output].scale_dtype, stored);
-  keep(output, tensor, begin, stored, false);
+  if (changed) return keep(output, tensor, begin, stored, {}, 0);
+  const OutputPlan& plan = job_.outputs[output].plan;
+  keep(output, tensor, begin, stored, rows,
+       storage_error_bound(rows, writers_[output]->stored_type(tensor), plan.importance));
 }
 
 void Outputs::write_codes(std::size_t output, std::size_t tensor, std::int64_t begin, const QuantizedTensor& codes,
-                          bool bounded) {
+                          std::span<const float> source) {
   writers_[output]->write_quantized(tensor, begin, codes);
   std::vector<float> decoded(codes.codes.size());
   dequantize(codes, decoded);
-  keep(output, tensor, begin, decoded, bounded);
+  const double bound = source.empty() ? 0
+                                      : job_.technique->error_bound(source, codes.cols, codes.scheme, job_.params,
+                                                                    job_.outputs[output].scale_dtype);
+  keep(output, tensor, begin, decoded, source, bound);
 }
 
 void Outputs::keep(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> decoded,
-                   bool bounded) {
+                   std::span<const float> source, double bound) {
   const Matrix matrix = as_matrix(job_.source->tensors()[tensor]);
   const std::int64_t height = tile_rows(matrix);
   const auto step = static_cast<std::size_t>(height * matrix.cols);
-  std::vector<std::uint64_t> prints;
-  for (std::size_t at = 0; at < decoded.size(); at += step)
-    prints.push_back(fingerprint(decoded.subspan(at, std::min(step, decoded.size() - at))));
+  std::vector<TileRecord> records;
+  for (std::size_t at = 0; at < decoded.size(); at += step) {
+    const std::size_t size = std::min(step, decoded.size() - at);
+    TileRecord& record = records.emplace_back(TileRecord{fingerprint(decoded.subspan(at, size)), {}});
+    if (!source.empty()) add_squares(source.subspan(at, size), decoded.subspan(at, size), record.distance);
+  }
+  if (records.empty()) return;
+  records.front().distance.bound = bound;
   const auto first = static_cast<std::size_t>(begin / height);
   const std::lock_guard lock(mutex_);
   auto& tiles = tiles_[output][tensor];
-  if (tiles.size() < first + prints.size()) tiles.resize(first + prints.size());
-  std::ranges::copy(prints, tiles.begin() + static_cast<std::ptrdiff_t>(first));
-  expected_[output][tensor].printed = true;
-  expected_[output][tensor].bounded = bounded;
+  if (tiles.size() < first + records.size()) tiles.resize(first + records.size());
+  std::ranges::copy(records, tiles.begin() + static_cast<std::ptrdiff_t>(first));
+  expected_[output][tensor].measured = !source.empty();
 }
 
 void Outputs::finish_tensor(std::size_t tensor) {
   for (std::size_t output = 0; output < tiles_.size(); ++output) {
-    std::uint64_t& print = expected_[output][tensor].print;
-    for (const std::uint64_t tile : tiles_[output][tensor]) print = fold(print, tile);
-    std::vector<std::uint64_t>().swap(tiles_[output][tensor]);
+    Expected& expected = expected_[output][tensor];
+    for (const TileRecord& tile : tiles_[output][tensor]) {
+      expected.print = fold(expected.print, tile.print);
+      expected.distance.error += tile.distance.error;
+      expected.distance.norm += tile.distance.norm;
+      expected.distance.bound += tile.distance.bound;
+    }
+    std::vector<TileRecord>().swap(tiles_[output][tensor]);
   }
 }
 

@@ -1,40 +1,18 @@
 #include "compress/verify.h"
 
-#include <array>
 #include <cmath>
-#include <cstring>
 #include <mutex>
 #include <sstream>
 
-#include "compress/budget.h"
 #include "core/error.h"
-#include "tensor/kernels/blocks.h"
 
 namespace advisor {
 namespace {
 
 struct TileResult {
-  double error = 0, norm = 0, bound = 0;  ///< squared
-  std::uint64_t fingerprint = 0;
+  std::uint64_t print = 0;
+  Distance distance;
 };
-
-/// Sums of squares in eight lanes: vectorizable, and the order is fixed.
-void add_squares(std::span<const float> source, std::span<const float> decoded, TileResult& result) {
-  std::array<double, 8> error{}, norm{};
-  const auto add = [&](std::size_t i, std::size_t lane) {
-    const double w = double{source[i]}, d = w - double{decoded[i]};
-    error[lane] += d * d;
-    norm[lane] += w * w;
-  };
-  std::size_t i = 0;
-  for (; i + 8 <= source.size(); i += 8)
-    for (std::size_t lane = 0; lane < 8; ++lane) add(i + lane, lane);
-  for (; i < source.size(); ++i) add(i, 0);
-  for (std::size_t lane = 0; lane < 8; ++lane) {
-    result.error += error[lane];
-    result.norm += norm[lane];
-  }
-}
 
 class Verifier {
  public:
@@ -51,20 +29,13 @@ class Verifier {
   }
 
   void check_tile(const Tile& tile) {
-    std::vector<float> source(tile.size()), decoded(tile.size());
-    const PlannedTensor& planned = output_.plan.tensors[tile.tensor];
-    job_.source->read_rows(planned.source, tile.begin, tile.end, source);
+    std::vector<float> decoded(tile.size());
     file_->read_rows(*stored_[tile.tensor], tile.begin, tile.end, decoded);
-    TileResult result;
-    add_squares(source, decoded, result);
-    const Expected& expected = expected_[tile.tensor];
-    if (expected.printed) result.fingerprint = fingerprint(decoded);
-    if (planned.scheme && expected.bounded) {
-      result.bound = job_.technique->error_bound(source, tile.cols, *planned.scheme, job_.params, output_.scale_dtype);
-    } else if (!planned.scheme && expected.bounded) {
-      const kernels::BlockType type = stored_type(tile.tensor);
-      result.bound = storage_error_bound(source, type, output_.plan.importance);
-      if (!expected.printed) check_exact(tile, type, source, decoded);
+    TileResult result{fingerprint(decoded), {}};
+    if (!expected_[tile.tensor].measured) {
+      std::vector<float> source(tile.size());
+      job_.source->read_rows(output_.plan.tensors[tile.tensor].source, tile.begin, tile.end, source);
+      add_squares(source, decoded, result.distance);
     }
     const std::lock_guard lock(mutex_);
     auto& tiles = results_[tile.tensor];
@@ -73,29 +44,27 @@ class Verifier {
   }
 
   TensorReport finish(std::size_t tensor) {
-    TileResult total;
-    std::uint64_t seen = 0;
-    for (const TileResult& tile : results_[tensor]) {
-      total.error += tile.error;
-      total.norm += tile.norm;
-      total.bound += tile.bound;
-      seen = fold(seen, tile.fingerprint);
-    }
-    std::vector<TileResult>().swap(results_[tensor]);
     const PlannedTensor& planned = output_.plan.tensors[tensor];
     const Expected& expected = expected_[tensor];
-    if (expected.printed && seen != expected.print)
-      fail(planned.source, "does not decode to the values that were written");
+    std::uint64_t seen = 0;
+    Distance distance = expected.distance;
+    for (const TileResult& tile : results_[tensor]) {
+      seen = fold(seen, tile.print);
+      distance.error += tile.distance.error;
+      distance.norm += tile.distance.norm;
+    }
+    std::vector<TileResult>().swap(results_[tensor]);
+    if (seen != expected.print) fail(planned.source, "does not decode to the values that were written");
+    if (!std::isfinite(distance.error)) fail(planned.source, "decodes to values that are not finite");
     TensorReport report;
     report.name = planned.source.name;
     report.stored_as = stored_[tensor]->stored_as;
     report.bytes = stored_[tensor]->bytes;
-    const double norm = std::sqrt(total.norm);
-    report.relative_error = norm > 0 ? std::sqrt(total.error) / norm : std::sqrt(total.error);
-    if (!std::isfinite(total.error)) fail(planned.source, "decodes to values that are not finite");
-    if (!expected.bounded) return report;
-    report.budget = norm > 0 ? std::sqrt(total.bound) / norm : std::sqrt(total.bound);
-    if (total.error > total.bound) {
+    const double norm = distance.norm > 0 ? std::sqrt(distance.norm) : 1;
+    report.relative_error = std::sqrt(distance.error) / norm;
+    if (!expected.measured) return report;
+    report.budget = std::sqrt(distance.bound) / norm;
+    if (distance.error > distance.bound) {
       std::ostringstream text;
       text << "has relative error " << report.relative_error << ", above the budget " << report.budget << " of "
            << report.stored_as;
@@ -110,25 +79,6 @@ class Verifier {
                                          " output failed: " + tensor.name + " " + what +
                                          "; the output was removed. Check disk and memory, "
                                          "and report this if it happens again");
-  }
-
-  kernels::BlockType stored_type(std::size_t tensor) const {
-    const auto type = kernels::block_type_named(stored_[tensor]->stored_as);
-    if (!type) fail(*stored_[tensor], "is stored as " + stored_[tensor]->stored_as + ", which nothing here writes");
-    return *type;
-  }
-
-  /// Dense and block types are pure functions of the weights: encode again and compare bit by bit.
-  void check_exact(const Tile& tile, kernels::BlockType type, std::span<const float> source,
-                   std::span<const float> decoded) const {
-    const auto columns = static_cast<std::int64_t>(source.size());
-    std::vector<std::byte> bytes(static_cast<std::size_t>(kernels::row_bytes(type, columns)));
-    std::vector<float> expected(source.size());
-    if (!kernels::encode_blocks(type, source, {}, bytes))
-      fail(*stored_[tile.tensor], "has values that " + stored_[tile.tensor]->stored_as + " cannot hold");
-    kernels::decode_blocks(type, bytes, expected);
-    if (std::memcmp(expected.data(), decoded.data(), decoded.size_bytes()) != 0)
-      fail(*stored_[tile.tensor], "does not decode to the values that were written");
   }
 
   const PreparedJob& job_;

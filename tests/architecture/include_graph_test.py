@@ -47,7 +47,7 @@ THIRD_PARTY = {
     "tensor": ["hwy/", "cblas.h", "lapacke.h"],
     "checkpoint": ["nlohmann/"],
     "lm": ["unicode/"],
-    "compress": ["nlohmann/", "nettle/"],
+    "compress": ["nlohmann/", "nettle/", "xxhash.h"],
     "evaluate": ["nlohmann/"],
     "bindings": ["pybind11/"],
     "cli": ["boost/program_options", "nlohmann/"],

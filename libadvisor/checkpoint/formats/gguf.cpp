@@ -188,7 +188,6 @@ class GgufWriter final : public FormatWriter {
  public:
   GgufWriter(const OutputPlan& plan, const std::filesystem::path& folder)
       : plan_(plan),
-        folder_(folder),
         layout_(lay_out(plan)),
         file_(folder / file_name(plan), layout_.size),
         rows_written_(plan.tensors.size()) {
@@ -221,7 +220,8 @@ class GgufWriter final : public FormatWriter {
     }
     if (!stored.empty()) {
       kernels::decode_blocks(entry.type, encoded, stored);
-      for (float& value : stored) value -= place.offset;
+      if (place.offset != 0)
+        for (float& value : stored) value -= place.offset;
     }
     store(entry, place.order, begin, count, encoded);
     rows_written_[tensor] += count;
@@ -232,6 +232,8 @@ class GgufWriter final : public FormatWriter {
                                          "' must arrive as floats");
   }
 
+  BlockType stored_type(std::size_t tensor) const override { return layout_.entries.at(tensor).type; }
+
   void finish() override {
     for (std::size_t i = 0; i < plan_.tensors.size(); ++i) {
       const TensorInfo& source = plan_.tensors[i].source;
@@ -240,7 +242,6 @@ class GgufWriter final : public FormatWriter {
       }
     }
     file_.close();
-    files::sync_folder(folder_);
   }
 
  private:
@@ -282,7 +283,6 @@ class GgufWriter final : public FormatWriter {
   }
 
   OutputPlan plan_;
-  std::filesystem::path folder_;
   Layout layout_;
   files::OutputFile file_;
   std::vector<std::atomic<std::int64_t>> rows_written_;

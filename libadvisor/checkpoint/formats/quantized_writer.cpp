@@ -45,16 +45,12 @@ Stored store(const OutputPlan& plan, const LayoutOf& layout_of) {
 class QuantizedWriter final : public FormatWriter {
  public:
   QuantizedWriter(const OutputPlan& plan, const LayoutOf& layout_of, const std::vector<SideFile>& side,
-                  std::filesystem::path folder)
-      : plan_(plan),
-        folder_(std::move(folder)),
-        dense_(dense_type(plan)),
-        stored_(store(plan, layout_of)),
-        data_(stored_.tensors, folder_) {
+                  const std::filesystem::path& folder)
+      : plan_(plan), dense_(dense_type(plan)), stored_(store(plan, layout_of)), data_(stored_.tensors, folder) {
     for (const Placed& placed : stored_.placed) {
       if (placed.layout) write_constants(placed);
     }
-    write_side_files(side, folder_);
+    write_side_files(side, folder);
   }
 
   void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows, std::span<const float>,
@@ -88,10 +84,9 @@ class QuantizedWriter final : public FormatWriter {
     write_scalar(planned, placed, layout.input_scale, q.input_scale);
   }
 
-  void finish() override {
-    data_.finish();
-    files::sync_folder(folder_);
-  }
+  kernels::BlockType stored_type(std::size_t) const override { return *kernels::block_type_named(name(dense_)); }
+
+  void finish() override { data_.finish(); }
 
  private:
   [[noreturn]] static void misuse(const PlannedTensor& planned, const std::string& why) {
@@ -157,7 +152,6 @@ class QuantizedWriter final : public FormatWriter {
   }
 
   OutputPlan plan_;
-  std::filesystem::path folder_;
   DType dense_;
   Stored stored_;
   SafetensorsWriter data_;

@@ -23,9 +23,9 @@ std::vector<StoredTensor> stored(const OutputPlan& plan) {
 
 class DenseWriter final : public FormatWriter {
  public:
-  DenseWriter(const OutputPlan& plan, std::filesystem::path folder)
-      : plan_(plan), folder_(std::move(folder)), dtype_(dense_type(plan)), data_(stored(plan), folder_) {
-    write_side_files(side_files(plan, ""), folder_);
+  DenseWriter(const OutputPlan& plan, const std::filesystem::path& folder)
+      : plan_(plan), dtype_(dense_type(plan)), data_(stored(plan), folder) {
+    write_side_files(side_files(plan, ""), folder);
   }
 
   void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows, std::span<const float>,
@@ -42,14 +42,12 @@ class DenseWriter final : public FormatWriter {
                                          plan_.tensors.at(tensor).source.name + "\" came as such");
   }
 
-  void finish() override {
-    data_.finish();
-    files::sync_folder(folder_);
-  }
+  kernels::BlockType stored_type(std::size_t) const override { return *kernels::block_type_named(name(dtype_)); }
+
+  void finish() override { data_.finish(); }
 
  private:
   OutputPlan plan_;
-  std::filesystem::path folder_;
   DType dtype_;
   SafetensorsWriter data_;
 };
