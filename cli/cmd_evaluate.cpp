@@ -18,6 +18,11 @@ void print(const EvaluationReport& report) {
   for (const PerplexityResult& p : report.perplexity) {
     std::printf("  %-16s perplexity %9.3f  (95 %%: %.3f to %.3f)  %lld tokens in windows of %lld\n", p.name.c_str(),
                 p.value, p.low, p.high, static_cast<long long>(p.tokens), static_cast<long long>(p.window));
+    if (const auto& d = p.divergence) {
+      std::printf(
+          "  %-16s divergence %9.5f  (95 %%: %.5f to %.5f)  median %.5f, 99 %% below %.4f, same top token %.2f %%\n",
+          p.name.c_str(), d->mean, d->low, d->high, d->median, d->p99, 100 * d->same_top);
+    }
   }
   for (const ChoiceResult& c : report.choices) {
     std::printf("  %-16s accuracy   %8.1f %%  (95 %%: %.1f to %.1f)  n = %lld, chance %.1f %%\n", c.name.c_str(),
@@ -35,6 +40,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "choices", po::value<std::vector<std::string>>()->value_name("FILE.jsonl")->composing(),
       "multiple-choice questions (repeatable)")("limit", po::value<std::int64_t>()->default_value(0)->value_name("N"),
                                                 "only the first N questions and windows of each; 0 = all")(
+      "baseline", po::value<std::string>()->value_name("MODEL"),
+      "the model before compression: mean KL divergence of the predictions from its, on the text")(
       "threads", po::value<std::int64_t>()->default_value(0)->value_name("N"),
       "0 = all cores; the result does not depend on it");
   po::positional_options_description positional;
@@ -53,6 +60,7 @@ int run(const std::vector<std::string>& args, const Command& self) {
     throw Error(ErrorCode::invalid_argument,
                 "nothing to measure: give --suite DIR, --text FILE or --choices FILE.jsonl");
   }
+  if (values.count("baseline") != 0) request.baseline = values["baseline"].as<std::string>();
   request.limit = non_negative(values, "limit");
   request.threads = static_cast<int>(non_negative(values, "threads"));
 
@@ -74,10 +82,12 @@ int run(const std::vector<std::string>& args, const Command& self) {
 
 const Command evaluate_command = {
     "evaluate", "measure a checkpoint: perplexity and multiple choice",
-    "evaluate MODEL (--suite DIR | --text FILE | --choices FILE.jsonl) [--json]",
+    "evaluate MODEL (--suite DIR | --text FILE | --choices FILE.jsonl) [--baseline MODEL] [--json]",
     "Reads the files as an engine would (dense safetensors, compressed-tensors, GPTQ, AutoAWQ, ModelOpt, GGUF) and "
     "measures them.\n"
     "Perplexity: windows of the model's context, a BOS token in front, every token scored once.\n"
+    "Divergence from a baseline: KL(baseline || model) of every token of those windows, as llama-perplexity defines "
+    "it.\n"
     "Multiple choice: the option with the highest log-likelihood, no length normalisation.\n",
     run};
 

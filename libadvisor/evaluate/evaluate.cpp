@@ -7,6 +7,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/version.h"
+#include "evaluate/divergence.h"
 #include "evaluate/measure.h"
 #include "tensor/parallel.h"
 
@@ -32,6 +33,26 @@ Suite collect(const EvaluateRequest& request) {
     throw Error(ErrorCode::invalid_argument, "nothing to measure with: name a suite, a text or a choice file");
   }
   return suite;
+}
+
+/// The model before compression. Throws invalid_argument unless it reads the texts as the same tokens.
+Decoder open_baseline(const EvaluateRequest& request, const Suite& suite, const Decoder& decoder,
+                      const Tokenizer& tokenizer) {
+  if (suite.texts.empty()) {
+    throw Error(ErrorCode::invalid_argument, "a baseline is compared on a text, and there is none to measure with");
+  }
+  std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(*request.baseline);
+  Tokenizer other(checkpoint->tokenizer());
+  for (const TextSet& set : suite.texts) {
+    if (other.bos() != tokenizer.bos() || other.encode(set.text) != tokenizer.encode(set.text)) {
+      throw Error(ErrorCode::invalid_argument, "the baseline " + request.baseline->string() + " cuts " + set.source +
+                                                   " into other tokens than the model; it must be the model before "
+                                                   "compression");
+    }
+  }
+  Decoder baseline(*checkpoint, request.threads);
+  check_comparable(decoder, baseline);
+  return baseline;
 }
 
 }  // namespace
@@ -77,7 +98,11 @@ EvaluationReport evaluate(const EvaluateRequest& request, const EvaluateProgress
   for (const TensorInfo& tensor : checkpoint->tensors()) {
     report.weight_bytes += tensor.bytes;
   }
-  Measure measure{decoder, tokenizer, request.threads, request.limit, progress};
+  std::optional<Decoder> baseline;
+  if (request.baseline) {
+    baseline.emplace(open_baseline(request, suite, decoder, tokenizer));
+  }
+  Measure measure{decoder, tokenizer, request.threads, request.limit, progress, baseline ? &*baseline : nullptr};
   for (const TextSet& set : suite.texts) {
     report.perplexity.push_back(measure_perplexity(measure, set));
   }

@@ -15,11 +15,13 @@ struct Measure {
   int threads = 0;
   std::int64_t limit = 0;
   EvaluateProgressFn progress;
+  const Decoder* baseline = nullptr;  ///< nullptr: none
 };
 
 /// The text is tokenised as one string and cut into consecutive windows; each gets BOS in front where the model has
 /// one, and every token is scored once (without BOS the first token of a window is not: nothing precedes it).
-/// A window holds min(context of the model, 2048) tokens including BOS.
+/// A window holds min(context of the model, 2048) tokens including BOS. With a baseline its predictions for the same
+/// windows are compared.
 PerplexityResult measure_perplexity(const Measure& measure, const TextSet& set);
 
 /// Option with the largest sum of log p(option | BOS + context), the first among equals; context and options are

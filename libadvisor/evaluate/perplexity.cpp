@@ -3,6 +3,7 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "evaluate/divergence.h"
 #include "evaluate/measure.h"
 #include "evaluate/statistics.h"
 
@@ -37,6 +38,7 @@ PerplexityResult measure_perplexity(const Measure& measure, const TextSet& set) 
   }
 
   std::vector<WindowLoss> losses(static_cast<std::size_t>(result.windows));
+  std::vector<std::vector<TokenComparison>> comparisons(measure.baseline != nullptr ? losses.size() : 0);
   for_each_with_progress(measure, "perplexity " + set.name, result.windows, [&](std::int64_t w) {
     std::int64_t begin = w * step, end = std::min(begin + step, total);
     std::vector<std::int32_t> window(ids.begin() + begin, ids.begin() + end);
@@ -44,6 +46,15 @@ PerplexityResult measure_perplexity(const Measure& measure, const TextSet& set) 
       window.insert(window.begin(), *bos);
     }
     WindowLoss& loss = losses[static_cast<std::size_t>(w)];
+    if (measure.baseline != nullptr) {
+      auto& comparison = comparisons[static_cast<std::size_t>(w)];
+      comparison = compare_window(measure.decoder, *measure.baseline, window);
+      for (const TokenComparison& token : comparison) {
+        loss.nll -= token.log_p;
+        ++loss.tokens;
+      }
+      return;
+    }
     for (double p : measure.decoder.log_probabilities(window, 1)) {
       loss.nll -= p;
       ++loss.tokens;
@@ -57,6 +68,13 @@ PerplexityResult measure_perplexity(const Measure& measure, const TextSet& set) 
   if (!std::isfinite(result.nll)) {
     throw Error(ErrorCode::parse_error, "the model \"" + measure.decoder.config().name + "\" gives no finite " +
                                             "probabilities on " + set.source + "; its weights hold NaN or infinity");
+  }
+  if (measure.baseline != nullptr) {
+    result.divergence = summarise_divergence(comparisons);
+    if (!std::isfinite(result.divergence->baseline_nll)) {
+      throw Error(ErrorCode::parse_error,
+                  "the baseline gives no finite probabilities on " + set.source + "; its weights hold NaN or infinity");
+    }
   }
   double mean = result.nll / static_cast<double>(result.tokens);
   Interval interval = mean_nll_interval(losses);

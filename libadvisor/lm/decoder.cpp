@@ -108,6 +108,12 @@ std::vector<Tensor> Decoder::hidden_states(std::span<const std::int32_t> ids) co
   return trace;
 }
 
+Tensor Decoder::last_hidden(std::span<const std::int32_t> ids) const { return impl_->run(Batch(ids), nullptr); }
+
+Tensor Decoder::logits(const Tensor& hidden, std::int64_t begin, std::int64_t end) const {
+  return impl_->head(hidden, begin, end);
+}
+
 std::vector<double> Decoder::log_probabilities(std::span<const std::int32_t> ids, std::int64_t first) const {
   auto n = static_cast<std::int64_t>(ids.size());
   if (first < 1) {

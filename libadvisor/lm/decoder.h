@@ -26,6 +26,10 @@ class Decoder {
   /// Hidden states [n, hidden] after the embedding (0) and after each layer (1..layers); for parity tests and
   /// calibration.
   std::vector<Tensor> hidden_states(std::span<const std::int32_t> ids) const;
+  /// The residual stream [n, hidden] after the last layer, and logits [end - begin, vocab] of rows of it: whole
+  /// distributions without holding [n, vocab].
+  Tensor last_hidden(std::span<const std::int32_t> ids) const;
+  Tensor logits(const Tensor& hidden, std::int64_t begin, std::int64_t end) const;
   /// log p(ids[i] | ids[<i]) for i in [first, n), natural log, without keeping [n, vocab] for the whole sequence.
   std::vector<double> log_probabilities(std::span<const std::int32_t> ids, std::int64_t first) const;
   /// For each option: log p(option | prefix), the sum over its tokens. One pass for all: the prefix is computed once

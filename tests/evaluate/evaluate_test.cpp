@@ -155,6 +155,94 @@ std::filesystem::path copy_of_model(const TempFolder& folder) {
   return copy;
 }
 
+/// Overwrites a matrix of a checkpoint in one safetensors file with zeros.
+void clear_tensor(const std::filesystem::path& model, const std::string& name) {
+  std::fstream file(model / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+  std::uint64_t size = 0;
+  file.read(reinterpret_cast<char*>(&size), sizeof size);
+  std::string header(size, ' ');
+  file.read(header.data(), static_cast<std::streamsize>(size));
+  const json offsets = json::parse(header).at(name).at("data_offsets");
+  const auto begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
+  file.seekp(static_cast<std::streamoff>(sizeof size + size + begin));
+  file << std::string(end - begin, '\0');
+}
+
+// Figures of tests/long/oracle.py --without model.layers.2.self_attn.o_proj.weight, in float64.
+TEST(Evaluate, DivergenceFromABaselineAgreesWithAnIndependentPath) {
+  TempFolder folder;
+  EvaluateRequest all = request();
+  all.baseline = all.model;
+  all.model = copy_of_model(folder);
+  clear_tensor(all.model, "model.layers.2.self_attn.o_proj.weight");
+  all.text = testing::examples / "suites/tiny/prose.txt";
+  all.threads = 1;
+  EvaluationReport report = evaluate(all);
+  ASSERT_TRUE(report.perplexity.at(0).divergence.has_value());
+  const Divergence& divergence = *report.perplexity[0].divergence;
+  EXPECT_NEAR(divergence.mean, 0.11488110, 2e-6);
+  EXPECT_NEAR(divergence.median, 0.07166105, 2e-6);
+  EXPECT_NEAR(divergence.maximum, 2.536549, 1e-4);
+  EXPECT_NEAR(divergence.same_top * 2063, 1524, 1.01) << "one token may be a draw";
+  EXPECT_NEAR(divergence.baseline_nll, 8232.8042, 0.05);
+  EXPECT_NEAR(divergence.baseline_perplexity, 54.092481, 5e-4);
+  EXPECT_LT(divergence.low, divergence.mean);
+  EXPECT_GT(divergence.high, divergence.mean);
+  EXPECT_GT(divergence.p99, divergence.median);
+  EXPECT_GT(divergence.maximum, divergence.p99);
+
+  json written = json::parse(to_json(report));
+  EXPECT_EQ(written["divergence"]["mean"], divergence.mean);
+  EXPECT_EQ(written["texts"][0]["divergence"], written["divergence"]);
+  EXPECT_EQ(written["divergence"]["same_top"], divergence.same_top);
+
+  all.threads = 3;
+  EvaluationReport three = evaluate(all);
+  report.seconds = three.seconds = 0;
+  EXPECT_EQ(to_json(report), to_json(three));
+
+  all.baseline.reset();
+  PerplexityResult alone = evaluate(all).perplexity.at(0);
+  EXPECT_NEAR(alone.nll, report.perplexity[0].nll, 1e-3)
+      << "the baseline changes nothing in what is measured beside it";
+  EXPECT_FALSE(alone.divergence.has_value());
+}
+
+TEST(Evaluate, AModelDoesNotDivergeFromItself) {
+  EvaluateRequest all = request();
+  all.baseline = all.model;
+  all.suite = testing::examples / "suites/tiny";
+  all.limit = 2;
+  EvaluationReport report = evaluate(all);
+  const Divergence& divergence = report.perplexity.at(0).divergence.value();
+  EXPECT_EQ(divergence.maximum, 0);
+  EXPECT_EQ(divergence.same_top, 1);
+  EXPECT_EQ(divergence.rms_change, 0);
+  EXPECT_NEAR(divergence.baseline_nll, report.perplexity[0].nll, 1e-8);
+}
+
+TEST(Evaluate, RefusesABaselineThatCannotBeCompared) {
+  TempFolder folder;
+  EvaluateRequest all = request();
+  all.baseline = all.model;
+  all.choices = {testing::examples / "suites/tiny/intent.jsonl"};
+  expect_refusal([&] { evaluate(all); }, ErrorCode::invalid_argument, {"baseline", "text"});
+  all.text = testing::examples / "suites/tiny/prose.txt";
+  all.baseline = folder.path() / "none";
+  expect_refusal([&] { evaluate(all); }, ErrorCode::not_found, {"none"});
+
+  const std::filesystem::path other = copy_of_model(folder);
+  all.baseline = other;
+  json config = json::parse(std::ifstream(other / "config.json"));
+  json shorter = config;
+  shorter["max_position_embeddings"] = 128;
+  folder.write("model/config.json", shorter.dump());
+  expect_refusal([&] { evaluate(all); }, ErrorCode::invalid_argument, {"baseline", "128", "256"});
+  folder.write("model/config.json", config.dump());
+  folder.write("model/tokenizer_config.json", R"({"add_bos_token": false, "bos_token": "<s>"})");
+  expect_refusal([&] { evaluate(all); }, ErrorCode::invalid_argument, {"baseline", "prose.txt", "tokens"});
+}
+
 TEST(Evaluate, WithoutBosTheFirstTokenOfAWindowIsNotScored) {
   TempFolder folder;
   EvaluateRequest all = request();

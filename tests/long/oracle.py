@@ -3,6 +3,10 @@
 tokenizer, no code shared with the library. Produced the figures of tests/evaluate/evaluate_test.cpp:
 
     tests/long/oracle.py examples/models/tiny examples/suites/tiny      (needs numpy)
+    tests/long/oracle.py examples/models/tiny examples/suites/tiny --without model.layers.2.self_attn.o_proj.weight
+
+With --without the model without that matrix (zeros) is compared with the model itself on the texts: mean KL divergence,
+and how often both find the same token likeliest.
 """
 import functools
 import json
@@ -96,6 +100,18 @@ def score(config, weights, prefix, ids):
     return sum(table[len(prefix) - 1 + i, token] for i, token in enumerate(ids))
 
 
+def compare(weights, config, without, bos, ids, step):
+    """Mean KL divergence of the model without a matrix from the model, and the share of equal top tokens."""
+    changed = weights | {without: np.zeros_like(weights[without])}
+    kl, same = [], []
+    for i in range(0, len(ids), step):
+        window = [*bos, *ids[i:i + step]][:-1]
+        p, q = forward(config, weights, window), forward(config, changed, window)
+        kl.extend((np.exp(p) * (p - q)).sum(-1))
+        same.extend(p.argmax(-1) == q.argmax(-1))
+    return np.array(kl), np.array(same)
+
+
 def main():
     model, suite = map(pathlib.Path, sys.argv[1:3])
     config, weights = load(model)
@@ -105,6 +121,10 @@ def main():
         step = config["max_position_embeddings"] - 1
         nll = -sum(score(config, weights, bos, ids[i:i + step]) for i in range(0, len(ids), step))
         print(f"{file.name}: {len(ids)} tokens, nll {nll:.4f}, perplexity {np.exp(nll / len(ids)):.6f}")
+        if len(sys.argv) > 4:
+            kl, same = compare(weights, config, sys.argv[4], bos, ids, step)
+            print(f"{file.name} without {sys.argv[4]}: mean divergence {kl.mean():.8f}, median {np.median(kl):.8f}, "
+                  f"maximum {kl.max():.6f}, same top {same.sum()} of {len(same)}")
     for file in sorted(suite.glob("*.jsonl")):
         items = [json.loads(line) for line in file.read_text().splitlines()]
         hits = 0
