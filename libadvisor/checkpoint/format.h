@@ -45,8 +45,6 @@ class FormatWriter {
                           std::span<const float> importance = {}, std::span<float> stored = {}) = 0;
   /// Rows [begin, begin + q.rows) of a tensor with a scheme; begin is a multiple of 32.
   virtual void write_quantized(std::size_t tensor, std::int64_t begin, const QuantizedTensor& q) = 0;
-  /// The dense or block type in which write_rows stores this tensor.
-  virtual kernels::BlockType stored_type(std::size_t tensor) const = 0;
   /// Writes index, config.json with quantization_config, tokenizer. What was written is on its way to the device, not
   /// yet there: whoever renames the folder flushes it first.
   virtual void finish() = 0;
@@ -58,6 +56,8 @@ struct FormatImpl {
   std::optional<std::string> (*refuses)(const OutputPlan& plan);
   /// True when weights reach the format as QuantizedTensor, false when it encodes float rows itself (gguf).
   bool takes_codes;
+  /// The dense or block type in which a tensor without a scheme is stored. Only for plans that are not refused.
+  kernels::BlockType (*stored_type)(const OutputPlan& plan, const PlannedTensor& tensor);
   /// Exact size in bytes of everything create() will write.
   std::int64_t (*bytes)(const OutputPlan& plan);
   std::unique_ptr<FormatWriter> (*create)(const OutputPlan& plan, const std::filesystem::path& folder);

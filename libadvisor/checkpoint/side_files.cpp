@@ -127,6 +127,10 @@ DType dense_type(const OutputPlan& plan) {
   throw Error(ErrorCode::invalid_argument, "'" + plan.type + "' is not a type of dense tensors; use bf16, f16 or f32");
 }
 
+kernels::BlockType dense_stored_type(const OutputPlan& plan, const PlannedTensor&) {
+  return *kernels::block_type_named(name(dense_type(plan)));
+}
+
 std::vector<SideFile> side_files(const OutputPlan& plan, const std::string& quantization_config) {
   std::vector<SideFile> side{{"config.json", {}, config_text(plan, quantization_config)}};
   if (fs::is_directory(plan.source)) {

@@ -25,5 +25,7 @@ void write_side_files(const std::vector<SideFile>& side, const std::filesystem::
 
 /// "bf16" -> DType; throws invalid_argument for anything but bf16, f16 and f32.
 DType dense_type(const OutputPlan& plan);
+/// FormatImpl::stored_type of formats that store all their dense tensors in that.
+kernels::BlockType dense_stored_type(const OutputPlan& plan, const PlannedTensor& tensor);
 
 }  // namespace advisor

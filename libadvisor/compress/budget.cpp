@@ -5,6 +5,9 @@
 #include <cmath>
 #include <numeric>
 #include <optional>
+#include <vector>
+
+#include "tensor/kernels/kernels.h"
 
 namespace advisor {
 namespace {
@@ -43,57 +46,8 @@ std::optional<Spread> spread_of(BlockType type) {
   }
 }
 
-/// A group of weights in one pass: its extremes, 0 included, and the sum of squares that storing zeros would leave.
-struct Reach {
-  double low = 0, high = 0, zeros = 0;
-};
-Reach reach_of(std::span<const float> weights) {
-  // Lanes of floats, because this reads every weight: a group has at most 32, and no weight of a block type exceeds
-  // 1e12, so that float holds the squares to well within kArithmetic.
-  constexpr std::size_t lanes = 8;
-  std::array<float, lanes> low{}, high{}, squares{};
-  for (std::size_t i = 0; i + lanes <= weights.size(); i += lanes) {
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const float w = weights[i + lane], size = std::fabs(w) * 1.0002F + 0x1p-25F;
-      low[lane] = w < low[lane] ? w : low[lane];
-      high[lane] = w > high[lane] ? w : high[lane];
-      squares[lane] += size * size;
-    }
-  }
-  Reach reach;
-  for (std::size_t lane = 0; lane < lanes; ++lane) {
-    reach.low = std::min(reach.low, double{low[lane]});
-    reach.high = std::max(reach.high, double{high[lane]});
-    reach.zeros += double{squares[lane]};
-  }
-  return reach;
-}
-
-double spread(Reach reach, bool has_minimum) {
-  return has_minimum ? reach.high - reach.low : std::max(-reach.low, reach.high);
-}
-
-/// Sum of squares that one super-block may be off by; never more than storing zeros would leave.
-double super_bound(std::span<const float> weights, const Spread& type) {
-  std::array<Reach, 16> groups{};
-  const std::size_t count = weights.size() / type.group;
-  Reach all;
-  for (std::size_t g = 0; g < count; ++g) {
-    groups[g] = reach_of(weights.subspan(g * type.group, type.group));
-    all = {std::min(all.low, groups[g].low), std::max(all.high, groups[g].high), all.zeros + groups[g].zeros};
-  }
-  const double unit = type.multiples > 0 ? spread(all, type.has_minimum) / type.steps / type.multiples : 0;
-  const double minimum_unit = type.has_minimum && type.multiples > 0 ? -all.low / type.multiples : 0;
-  double sum = 0;
-  for (std::size_t g = 0; g < count; ++g) {
-    const double step = spread(groups[g], type.has_minimum) / type.steps + unit;
-    double worst = type.widest * step / 2 + minimum_unit / 2 + type.steps * half_rounding(step);
-    if (type.multiples > 0) worst += type.steps * type.multiples * 0x1p-25;  // of a unit below the normal halves
-    if (type.has_minimum) worst += half_rounding(groups[g].low) + type.multiples * 0x1p-25;
-    worst *= kArithmetic;
-    sum += static_cast<double>(type.group) * worst * worst;
-  }
-  return std::min(sum, all.zeros);
+double spread(kernels::Range range, bool has_minimum) {
+  return has_minimum ? double{range.max} - double{range.min} : double{std::max(-range.min, range.max)};
 }
 
 double squares(std::span<const float> rows, double relative, double absolute) {
@@ -110,6 +64,31 @@ double squares(std::span<const float> rows, double relative, double absolute) {
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
+/// Sum of squares that one super-block may be off by; never more than storing zeros would leave. `groups`: its
+/// extremes.
+double super_bound(std::span<const float> weights, std::span<kernels::Range> groups, const Spread& type) {
+  kernels::Range all;
+  double extremes = 0;
+  for (kernels::Range& group : groups) {
+    group = {std::min(group.min, 0.0F), std::max(group.max, 0.0F)};
+    all = {std::min(all.min, group.min), std::max(all.max, group.max)};
+    extremes += std::max(std::pow(double{group.min}, 2), std::pow(double{group.max}, 2));
+  }
+  const double unit = type.multiples > 0 ? spread(all, type.has_minimum) / type.steps / type.multiples : 0;
+  const double minimum_unit = type.has_minimum && type.multiples > 0 ? -double{all.min} / type.multiples : 0;
+  double sum = 0;
+  for (const kernels::Range& group : groups) {
+    const double step = spread(group, type.has_minimum) / type.steps + unit;
+    double worst = type.widest * step / 2 + minimum_unit / 2 + type.steps * half_rounding(step);
+    if (type.multiples > 0) worst += type.steps * type.multiples * 0x1p-25;  // of a unit below the normal halves
+    if (type.has_minimum) worst += half_rounding(double{group.min}) + type.multiples * 0x1p-25;
+    worst *= kArithmetic;
+    sum += static_cast<double>(type.group) * worst * worst;
+  }
+  if (sum <= extremes) return sum;  // zeros would leave at least the extremes
+  return std::min(sum, squares(weights, kArithmetic, 0x1p-25));
+}
+
 }  // namespace
 
 double storage_error_bound(std::span<const float> rows, BlockType type, bool importance) {
@@ -119,9 +98,12 @@ double storage_error_bound(std::span<const float> rows, BlockType type, bool imp
   if (importance) return 2 * squares(rows, kArithmetic, 0);
   const std::optional<Spread> blocks = spread_of(type);
   if (!blocks) return squares(rows, kArithmetic, 0);
+  std::vector<kernels::Range> groups(rows.size() / blocks->group);
+  kernels::min_max(rows, blocks->group, groups);
+  const std::size_t many = blocks->super / blocks->group;
   double sum = 0;
-  for (std::size_t i = 0; i + blocks->super <= rows.size(); i += blocks->super)
-    sum += super_bound(rows.subspan(i, blocks->super), *blocks);
+  for (std::size_t g = 0; g + many <= groups.size(); g += many)
+    sum += super_bound(rows.subspan(g * blocks->group, blocks->super), std::span(groups).subspan(g, many), *blocks);
   return sum;
 }
 

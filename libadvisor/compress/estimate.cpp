@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "compress/budget.h"
 #include "compress/output.h"
 #include "compress/plan.h"
 #include "compress/tiles.h"
@@ -105,37 +106,66 @@ double block_work(const PreparedJob& job) {
   return work * static_cast<double>(job.source->config().layers);
 }
 
+namespace {
+
+template <typename F>
+double least_seconds_of(const F& work) {
+  const double first = seconds_of(work);  // warms caches and the dispatch of kernels
+  return std::min(first, seconds_of(work));
+}
+
+/// Seconds to encode a tile of the largest matrix for one output and to see what was stored.
+double storing_seconds(const PreparedJob& job, const OutputJob& output, std::span<const float> tile,
+                       std::int64_t cols) {
+  if (!output.format->takes_codes) {
+    // Files mix types: the one that most weights get.
+    std::map<kernels::BlockType, std::int64_t> weights;
+    for (const PlannedTensor& tensor : output.plan.tensors)
+      weights[output.format->stored_type(output.plan, tensor)] += element_count(tensor.source.shape);
+    const auto type = std::ranges::max_element(weights, {}, [](const auto& entry) { return entry.second; })->first;
+    if (cols % kernels::layout_of(type).elements != 0) return 0;
+    std::vector<std::byte> bytes(static_cast<std::size_t>(kernels::row_bytes(type, cols)) * tile.size() /
+                                 static_cast<std::size_t>(cols));
+    std::vector<float> stored(tile.size());
+    return least_seconds_of([&] {
+      if (kernels::encode_blocks(type, tile, {}, bytes)) kernels::decode_blocks(type, bytes, stored);
+      storage_error_bound(tile, type, false);
+    });
+  }
+  const bool by_tiles = job.technique != nullptr && job.technique->quantize != nullptr && !job.by_blocks;
+  const TechniqueImpl& technique = by_tiles ? *job.technique : rtn_technique;
+  QuantScheme scheme = by_tiles ? *job.scheme : QuantScheme{4, true, 0, 16};
+  if (scheme.group != 0 && cols % scheme.group != 0) scheme.group = 0;
+  const TechniqueParams params = complete_params(technique, by_tiles ? job.params : TechniqueParams{});
+  return least_seconds_of([&] {
+    technique.quantize(tile, cols, scheme, params, DType::f32);
+    technique.error_bound(tile, cols, scheme, params, DType::f32);
+  });
+}
+
+}  // namespace
+
 double estimate_seconds(const PreparedJob& job) {
   const TensorInfo* tensor = largest(*job.source);
   if (tensor == nullptr || tensor->bytes == 0) return 0;
   const Matrix matrix = as_matrix(*tensor);
   const std::int64_t rows = std::min(matrix.rows, tile_rows(matrix));
   std::vector<float> tile(static_cast<std::size_t>(rows * matrix.cols));
-  const double read = std::min(seconds_of([&] { job.source->read_rows(*tensor, 0, rows, tile); }),
-                               seconds_of([&] { job.source->read_rows(*tensor, 0, rows, tile); }));
+  const double read = least_seconds_of([&] { job.source->read_rows(*tensor, 0, rows, tile); });
   // A damaged tile is the job's to report, with the tensor's name; here it only has to be timed.
   std::ranges::replace_if(
       tile, [](float x) { return !std::isfinite(x); }, 0.0f);
-  // Formats that encode by themselves do about the work of rounding to int4 in groups; so does verification's bound.
-  const bool by_tiles = job.technique != nullptr && job.technique->quantize != nullptr && !job.by_blocks;
-  const TechniqueImpl& technique = by_tiles ? *job.technique : rtn_technique;
-  QuantScheme scheme = by_tiles ? *job.scheme : QuantScheme{4, true, 0, 16};
-  if (scheme.group != 0 && matrix.cols % scheme.group != 0) scheme.group = 0;
-  const TechniqueParams params = complete_params(technique, by_tiles ? job.params : TechniqueParams{});
-  double quantize = 0;
-  for (int i = 0; i < 2; ++i) {  // the first run warms caches and the dispatch
-    const double t = seconds_of([&] { technique.quantize(tile, matrix.cols, scheme, params, DType::f32); });
-    quantize = i == 0 ? t : std::min(quantize, t);
-  }
-  // Compress: one read, one quantization and encoding per output. Verify: two reads and a comparison per output.
-  const double per_tile = read + static_cast<double>(job.outputs.size()) * (quantize + 4 * read);
+  // Read once, then store per output and read that back to verify it.
+  double per_tile = read;
+  for (const OutputJob& output : job.outputs) per_tile += storing_seconds(job, output, tile, matrix.cols) + 2 * read;
   const double tiles =
       static_cast<double>(job.plan.source_bytes) /
       (static_cast<double>(tensor->bytes) * static_cast<double>(rows) / static_cast<double>(matrix.rows));
-  const double rate = disk_rate(job.out.parent_path());
-  const double writing = rate > 0 ? static_cast<double>(job.plan.output_bytes) / rate : 0;
   const double blocks = job.by_blocks ? block_work(job) / product_rate() : 0;
-  return (tiles * per_tile + blocks) / job.threads + writing;
+  const double working = (tiles * per_tile + blocks) / job.threads;
+  const double rate = disk_rate(job.out.parent_path());
+  // The device takes what is written while the work goes on.
+  return rate > 0 ? std::max(working, static_cast<double>(job.plan.output_bytes) / rate) : working;
 }
 
 }  // namespace advisor

@@ -1,7 +1,9 @@
 #include "compress/job.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <future>
 #include <new>
 
 #include "compress/blocks.h"
@@ -28,7 +30,8 @@ void compress_tiles(const PreparedJob& job, const std::vector<std::size_t>& left
   const auto write = [&](const Tile& tile) {
     const TensorInfo& tensor = tensors[tile.tensor];
     const std::size_t index = left[tile.tensor];
-    std::vector<float> rows(tile.size());
+    const TileBuffer buffer(tile.size());
+    const std::span<float> rows = buffer.span();
     job.source->read_rows(tensor, tile.begin, tile.end, rows);
     try {
       check_finite(rows, tile.cols, tile.begin);
@@ -67,38 +70,53 @@ Expectations compress(const PreparedJob& job, const std::filesystem::path& folde
   return outputs.finish();
 }
 
+/// What verification has to read.
+std::int64_t bytes_to_verify(const PreparedJob& job, const std::filesystem::path& folder) {
+  std::int64_t bytes = 0;
+  for (const OutputJob& output : job.outputs) bytes += job.plan.source_bytes + weight_bytes(folder / output.subfolder);
+  return bytes;
+}
+
+/// Opens each output again and compares. SHA-256 takes one byte after the other, so that it has a thread of its own
+/// beside those that compare; with one thread it comes after them.
 void verify_all(const PreparedJob& job, const std::filesystem::path& folder, const Expectations& expected,
                 const ProgressFn& progress, CompressReport& report) {
   const auto stage = Clock::now();
-  Meter meter(progress, "verify", job.plan.source_bytes * static_cast<std::int64_t>(job.outputs.size()));
-  for (std::size_t i = 0; i < job.outputs.size(); ++i) {
-    const auto place = folder / job.outputs[i].subfolder;
-    CompressReport::Output output;
-    output.format = job.plan.outputs[i].format;
-    output.type = job.plan.outputs[i].type;
-    output.folder = job.plan.outputs[i].folder;
-    output.tensors = verify_output(job, i, place, expected[i], [&](const Tile& tile) {
-      meter.advance(job.source->tensors()[tile.tensor].name, tile.source_bytes);
-    });
-    for (const TensorReport& tensor : output.tensors)
-      output.worst_relative_error = std::max(output.worst_relative_error, tensor.relative_error);
-    output.bytes = folder_bytes(place);
-    report.outputs.push_back(std::move(output));
+  Meter meter(progress, "verify", bytes_to_verify(job, folder));
+  std::atomic<bool> stop = false;
+  const auto digest_all = [&] {
+    std::vector<std::string> digests;
+    for (const OutputJob& output : job.outputs)
+      digests.push_back(weights_sha256(folder / output.subfolder, [&](const std::string& file, std::int64_t bytes) {
+        if (!stop) meter.advance(file, bytes);
+        return !stop;
+      }));
+    return digests;
+  };
+  std::future<std::vector<std::string>> digests =
+      std::async(job.threads > 1 ? std::launch::async : std::launch::deferred, digest_all);
+  try {
+    for (std::size_t i = 0; i < job.outputs.size(); ++i) {
+      const auto place = folder / job.outputs[i].subfolder;
+      CompressReport::Output output;
+      output.format = job.plan.outputs[i].format;
+      output.type = job.plan.outputs[i].type;
+      output.folder = job.plan.outputs[i].folder;
+      output.tensors = verify_output(job, i, place, expected[i], [&](const Tile& tile) {
+        meter.advance(job.source->tensors()[tile.tensor].name, tile.source_bytes);
+      });
+      for (const TensorReport& tensor : output.tensors)
+        output.worst_relative_error = std::max(output.worst_relative_error, tensor.relative_error);
+      output.bytes = folder_bytes(place);
+      report.outputs.push_back(std::move(output));
+    }
+  } catch (...) {
+    stop = true;  // the future waits for its thread
+    throw;
   }
+  const std::vector<std::string> sha256 = digests.get();
+  for (std::size_t i = 0; i < sha256.size(); ++i) report.outputs[i].sha256 = sha256[i];
   report.verify_seconds = seconds_since(stage);
-}
-
-void digest_all(const PreparedJob& job, const std::filesystem::path& folder, const ProgressFn& progress,
-                CompressReport& report) {
-  const auto stage = Clock::now();
-  std::int64_t total = 0;
-  for (const OutputJob& output : job.outputs) total += weight_bytes(folder / output.subfolder);
-  Meter meter(progress, "digest", total);
-  for (std::size_t i = 0; i < job.outputs.size(); ++i)
-    report.outputs[i].sha256 =
-        weights_sha256(folder / job.outputs[i].subfolder,
-                       [&](const std::string& file, std::int64_t bytes) { meter.advance(file, bytes); });
-  report.digest_seconds = seconds_since(stage);
 }
 
 CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
@@ -116,7 +134,6 @@ CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
     report.compress_seconds = seconds_since(stage);
   }
   verify_all(job, partial.path(), expected, progress, report);
-  digest_all(job, partial.path(), progress, report);
   report.plan = std::move(job.plan);
   report.threads = job.threads;
   report.version = version();

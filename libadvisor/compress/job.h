@@ -44,9 +44,9 @@ struct CompressPlan {
 };
 
 struct Progress {
-  std::string stage;                 ///< "compress", "verify", "digest"
-  std::string item;                  ///< tensor name; file name while digesting
-  std::int64_t done = 0, total = 0;  ///< bytes of source; of output while digesting
+  std::string stage;                 ///< "compress", "verify"
+  std::string item;                  ///< tensor name, or the name of the file whose digest is taken
+  std::int64_t done = 0, total = 0;  ///< bytes of source, and in "verify" those of the digested files
   double seconds = 0;                ///< since the start of the stage
 };
 /// Called from one thread at a time; return false to cancel.
@@ -71,8 +71,8 @@ struct CompressReport {
   };
   std::vector<Output> outputs;
   double seconds = 0;
-  double compress_seconds = 0, verify_seconds = 0, digest_seconds = 0;  ///< the parts of it that grow with the model
-  std::int64_t peak_memory = 0;                                         ///< VmHWM of the process
+  double compress_seconds = 0, verify_seconds = 0;  ///< the parts of it that grow with the model
+  std::int64_t peak_memory = 0;                     ///< VmHWM of the process
   int threads = 0;
   std::string version;
 };

@@ -155,7 +155,7 @@ std::int64_t weight_bytes(const fs::path& folder) {
 }
 
 std::string weights_sha256(const fs::path& folder,
-                           const std::function<void(const std::string&, std::int64_t)>& advance) {
+                           const std::function<bool(const std::string&, std::int64_t)>& advance) {
   const std::vector<fs::path> paths = weight_files(folder);
   sha256_ctx state;
   sha256_init(&state);
@@ -167,7 +167,7 @@ std::string weights_sha256(const fs::path& folder,
       const std::span chunk(buffer.data(), static_cast<std::size_t>(n));
       file.read(at, chunk);
       sha256_update(&state, chunk.size(), reinterpret_cast<const std::uint8_t*>(chunk.data()));
-      advance(path.filename().string(), n);
+      if (!advance(path.filename().string(), n)) return {};
     }
   }
   std::array<std::uint8_t, SHA256_DIGEST_SIZE> digest;

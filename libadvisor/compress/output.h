@@ -33,9 +33,9 @@ void write_file(const std::filesystem::path& path, const std::string& content);
 std::int64_t weight_bytes(const std::filesystem::path& folder);  ///< of the weight files below
 
 /// Hex SHA-256 over the contents of the weight files (*.safetensors, *.gguf) of a folder, in order of their names.
-/// `advance` is told of every piece that was read: its file and its bytes.
+/// `advance` is told of every piece that was read, its file and its bytes; empty result when it returns false.
 std::string weights_sha256(const std::filesystem::path& folder,
-                           const std::function<void(const std::string& file, std::int64_t bytes)>& advance);
+                           const std::function<bool(const std::string& file, std::int64_t bytes)>& advance);
 
 /// A folder beside `out` that disappears with everything in it unless it is committed.
 class PartialFolder {

@@ -3,31 +3,19 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <array>
 
 #include "compress/budget.h"
 #include "core/error.h"
+#include "tensor/kernels/kernels.h"
 
 namespace advisor {
 
 std::uint64_t fingerprint(std::span<const float> values) { return XXH3_64bits(values.data(), values.size_bytes()); }
 
 void add_squares(std::span<const float> source, std::span<const float> decoded, Distance& distance) {
-  // Sixteen lanes: vectorizable, and the order is fixed.
-  std::array<double, 16> error{}, norm{};
-  const auto add = [&](std::size_t i, std::size_t lane) {
-    const double w = double{source[i]}, d = w - double{decoded[i]};
-    error[lane] += d * d;
-    norm[lane] += w * w;
-  };
-  std::size_t i = 0;
-  for (; i + 16 <= source.size(); i += 16)
-    for (std::size_t lane = 0; lane < 16; ++lane) add(i + lane, lane);
-  for (; i < source.size(); ++i) add(i, 0);
-  for (std::size_t lane = 0; lane < 16; ++lane) {
-    distance.error += error[lane];
-    distance.norm += norm[lane];
-  }
+  const kernels::SquaredDistance piece = kernels::squared_distance(source, decoded);
+  distance.error += piece.error;
+  distance.norm += piece.norm;
 }
 
 Outputs::Outputs(const PreparedJob& job, const std::filesystem::path& folder) : job_(job) {
@@ -45,23 +33,23 @@ Outputs::Outputs(const PreparedJob& job, const std::filesystem::path& folder) : 
 
 void Outputs::write_rows(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> rows,
                          std::span<const float> importance, bool changed) {
-  std::vector<float> stored(rows.size());
-  writers_[output]->write_rows(tensor, begin, rows, importance, stored);
-  if (changed) return keep(output, tensor, begin, stored, {}, 0);
-  const OutputPlan& plan = job_.outputs[output].plan;
-  keep(output, tensor, begin, stored, rows,
-       storage_error_bound(rows, writers_[output]->stored_type(tensor), plan.importance));
+  const TileBuffer stored(rows.size());
+  writers_[output]->write_rows(tensor, begin, rows, importance, stored.span());
+  if (changed) return keep(output, tensor, begin, stored.span(), {}, 0);
+  const OutputJob& job = job_.outputs[output];
+  const kernels::BlockType type = job.format->stored_type(job.plan, job.plan.tensors[tensor]);
+  keep(output, tensor, begin, stored.span(), rows, storage_error_bound(rows, type, job.plan.importance));
 }
 
 void Outputs::write_codes(std::size_t output, std::size_t tensor, std::int64_t begin, const QuantizedTensor& codes,
                           std::span<const float> source) {
   writers_[output]->write_quantized(tensor, begin, codes);
-  std::vector<float> decoded(codes.codes.size());
-  dequantize(codes, decoded);
+  const TileBuffer decoded(codes.codes.size());
+  dequantize(codes, decoded.span());
   const double bound = source.empty() ? 0
                                       : job_.technique->error_bound(source, codes.cols, codes.scheme, job_.params,
                                                                     job_.outputs[output].scale_dtype);
-  keep(output, tensor, begin, decoded, source, bound);
+  keep(output, tensor, begin, decoded.span(), source, bound);
 }
 
 void Outputs::keep(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> decoded,

@@ -85,16 +85,14 @@ std::string to_json(const CompressReport& report) {
                        {"worst_relative_error", output.worst_relative_error},
                        {"tensors", tensors}});
   }
-  return dump(
-      {{"schema", "advisor.compression/1"},
-       {"version", report.version},
-       {"plan", plan_json(report.plan)},
-       {"outputs", outputs},
-       {"seconds", report.seconds},
-       {"stages",
-        {{"compress", report.compress_seconds}, {"verify", report.verify_seconds}, {"digest", report.digest_seconds}}},
-       {"peak_memory", report.peak_memory},
-       {"threads", report.threads}});
+  return dump({{"schema", "advisor.compression/1"},
+               {"version", report.version},
+               {"plan", plan_json(report.plan)},
+               {"outputs", outputs},
+               {"seconds", report.seconds},
+               {"stages", {{"compress", report.compress_seconds}, {"verify", report.verify_seconds}}},
+               {"peak_memory", report.peak_memory},
+               {"threads", report.threads}});
 }
 
 }  // namespace advisor

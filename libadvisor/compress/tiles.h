@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 
 #include "checkpoint/checkpoint.h"
@@ -26,6 +27,17 @@ struct Tile {
   std::int64_t source_bytes = 0;  ///< this tile's part of the tensor's stored bytes; parts add up exactly
   std::size_t index = 0;          ///< of the tile within its tensor, from 0
   std::size_t size() const { return static_cast<std::size_t>((end - begin) * cols); }
+};
+
+/// Room for the weights of a tile, not initialised: clearing it first would be one more pass over memory.
+class TileBuffer {
+ public:
+  explicit TileBuffer(std::size_t size) : data_(std::make_unique_for_overwrite<float[]>(size)), size_(size) {}
+  std::span<float> span() const { return {data_.get(), size_}; }
+
+ private:
+  std::unique_ptr<float[]> data_;
+  std::size_t size_;
 };
 
 /// Calls work(tile) for every tile on up to `threads` threads. Tensors go through in batches; when all tiles of a

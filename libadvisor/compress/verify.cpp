@@ -29,13 +29,13 @@ class Verifier {
   }
 
   void check_tile(const Tile& tile) {
-    std::vector<float> decoded(tile.size());
-    file_->read_rows(*stored_[tile.tensor], tile.begin, tile.end, decoded);
-    TileResult result{fingerprint(decoded), {}};
+    const TileBuffer decoded(tile.size());
+    file_->read_rows(*stored_[tile.tensor], tile.begin, tile.end, decoded.span());
+    TileResult result{fingerprint(decoded.span()), {}};
     if (!expected_[tile.tensor].measured) {
-      std::vector<float> source(tile.size());
-      job_.source->read_rows(output_.plan.tensors[tile.tensor].source, tile.begin, tile.end, source);
-      add_squares(source, decoded, result.distance);
+      const TileBuffer source(tile.size());
+      job_.source->read_rows(output_.plan.tensors[tile.tensor].source, tile.begin, tile.end, source.span());
+      add_squares(source.span(), decoded.span(), result.distance);
     }
     const std::lock_guard lock(mutex_);
     auto& tiles = results_[tile.tensor];

@@ -106,7 +106,11 @@ TEST_F(Output, Sha256OfWeightFilesInNameOrder) {
   write_file(temp_ / "config.json", "not counted");
   // FIPS 180: SHA-256("abc")
   std::vector<std::string> read;
-  EXPECT_EQ(weights_sha256(temp_.path(), [&](const std::string& file, std::int64_t) { read.push_back(file); }),
+  EXPECT_EQ(weights_sha256(temp_.path(),
+                           [&](const std::string& file, std::int64_t) {
+                             read.push_back(file);
+                             return true;
+                           }),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_THAT(read, ElementsAre("a.safetensors", "b.gguf"));
   EXPECT_EQ(weight_bytes(temp_.path()), 3);

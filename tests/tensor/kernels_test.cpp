@@ -143,11 +143,38 @@ TEST_P(KernelTest, MinMaxEqualsTheReference) {
       ASSERT_TRUE(same_bits(a, b)) << n << " " << seed;
     }
   }
+  const auto values = mixed_values(37 * 48, 3);
+  for (const std::size_t group : {1U, 16U, 37U, 48U}) {
+    std::vector<Range> fast(values.size() / group), slow(fast.size());
+    min_max(values, group, fast);
+    reference::min_max(values, group, slow);
+    for (std::size_t g = 0; g < fast.size(); ++g) {
+      const std::vector<float> a{fast[g].min, fast[g].max}, b{slow[g].min, slow[g].max};
+      ASSERT_TRUE(same_bits(a, b)) << group << " " << g;
+    }
+  }
   const std::vector<float> nothing(37, nan_value);
   EXPECT_EQ(min_max(nothing).min, 0.0F);
   EXPECT_EQ(min_max(nothing).max, 0.0F);
   const std::vector<float> zeros(37, -0.0F);
   EXPECT_FALSE(std::signbit(min_max(zeros).min));
+}
+
+TEST_P(KernelTest, DistancesEqualTheReference) {
+  for (const std::size_t n : lengths) {
+    std::vector<float> x(n), y(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      x[i] = static_cast<float>(i % 13) * 0.37F - 1.0F;
+      y[i] = x[i] + static_cast<float>(i % 7) * 1e-3F;
+    }
+    if (n > 2) x[2] = 3e38F;  // its square is no float
+    const SquaredDistance fast = squared_distance(x, y), slow = reference::squared_distance(x, y);
+    ASSERT_EQ(fast.error, slow.error) << n;
+    ASSERT_EQ(fast.norm, slow.norm) << n;
+    double error = 0;
+    for (std::size_t i = 0; i < n; ++i) error += std::pow(double{x[i]} - double{y[i]}, 2);
+    ASSERT_NEAR(fast.error, error, 1e-12 * error) << n;
+  }
 }
 
 TEST_P(KernelTest, CodesAndErrorsEqualTheReference) {

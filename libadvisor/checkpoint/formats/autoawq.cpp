@@ -66,6 +66,7 @@ const FormatImpl autoawq_format{
     .id = "autoawq",
     .refuses = refuses,
     .takes_codes = true,
+    .stored_type = dense_stored_type,
     .bytes = bytes,
     .create = create,
     .scale_dtype = scale_dtype,

@@ -72,6 +72,7 @@ const FormatImpl compressed_tensors_format{
     .id = "compressed-tensors",
     .refuses = refuses,
     .takes_codes = true,
+    .stored_type = dense_stored_type,
     .bytes = bytes,
     .create = create,
     .scale_dtype = dense_type,

@@ -232,8 +232,6 @@ class GgufWriter final : public FormatWriter {
                                          "' must arrive as floats");
   }
 
-  BlockType stored_type(std::size_t tensor) const override { return layout_.entries.at(tensor).type; }
-
   void finish() override {
     for (std::size_t i = 0; i < plan_.tensors.size(); ++i) {
       const TensorInfo& source = plan_.tensors[i].source;
@@ -295,6 +293,8 @@ std::unique_ptr<FormatWriter> create(const OutputPlan& plan, const std::filesyst
   return std::make_unique<GgufWriter>(plan, folder);
 }
 
+BlockType stored_type(const OutputPlan& plan, const PlannedTensor& tensor) { return *type_of(plan, tensor.source); }
+
 DType scale_dtype(const OutputPlan&) { return DType::f16; }
 
 }  // namespace
@@ -303,6 +303,7 @@ const FormatImpl gguf_format{
     .id = "gguf",
     .refuses = refuses,
     .takes_codes = false,
+    .stored_type = stored_type,
     .bytes = bytes,
     .create = create,
     .scale_dtype = scale_dtype,

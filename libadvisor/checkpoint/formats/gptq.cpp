@@ -91,6 +91,7 @@ const FormatImpl gptq_format{
     .id = "gptq",
     .refuses = refuses,
     .takes_codes = true,
+    .stored_type = dense_stored_type,
     .bytes = bytes,
     .create = create,
     .scale_dtype = scale_dtype,

@@ -105,6 +105,7 @@ const FormatImpl modelopt_format{
     .id = "modelopt",
     .refuses = refuses,
     .takes_codes = true,
+    .stored_type = dense_stored_type,
     .bytes = bytes,
     .create = create,
     .scale_dtype = scale_dtype,

@@ -84,8 +84,6 @@ class QuantizedWriter final : public FormatWriter {
     write_scalar(planned, placed, layout.input_scale, q.input_scale);
   }
 
-  kernels::BlockType stored_type(std::size_t) const override { return *kernels::block_type_named(name(dense_)); }
-
   void finish() override { data_.finish(); }
 
  private:

@@ -42,8 +42,6 @@ class DenseWriter final : public FormatWriter {
                                          plan_.tensors.at(tensor).source.name + "\" came as such");
   }
 
-  kernels::BlockType stored_type(std::size_t) const override { return *kernels::block_type_named(name(dtype_)); }
-
   void finish() override { data_.finish(); }
 
  private:
@@ -84,6 +82,7 @@ const FormatImpl safetensors_format{
     .id = "safetensors",
     .refuses = refuses,
     .takes_codes = false,
+    .stored_type = dense_stored_type,
     .bytes = bytes,
     .create = create,
     .scale_dtype = dense_type,

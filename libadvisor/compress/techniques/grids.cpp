@@ -203,9 +203,10 @@ Grids GridChooser::choose(std::span<const float> rows, std::int64_t in) const {
   const std::int64_t n = static_cast<std::int64_t>(rows.size()) / in;
   const std::size_t block = scheme_.block_rows == 0 ? to_size(n) : to_size(scheme_.block_rows);
   const std::size_t slots = to_size(scheme_.blocks(n)) * groups;
-  std::vector<kernels::Range> ranges(slots);
-  for (std::size_t at = 0; at < rows.size() / group; ++at) {
-    const kernels::Range range = kernels::min_max(rows.subspan(at * group, group));
+  std::vector<kernels::Range> ranges(slots), parts(rows.size() / group);
+  kernels::min_max(rows, group, parts);
+  for (std::size_t at = 0; at < parts.size(); ++at) {
+    const kernels::Range range = parts[at];
     kernels::Range& whole = ranges[at / groups / block * groups + at % groups];
     const bool first = at / groups % block == 0;
     whole = first ? range : kernels::Range{std::min(whole.min, range.min), std::max(whole.max, range.max)};

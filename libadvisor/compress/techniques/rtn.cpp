@@ -59,11 +59,12 @@ double bound(std::span<const float> rows, std::int64_t in, const QuantScheme& sc
   options.shrinks = {1.0};
   const Grids grids = GridChooser(scheme, options, scale_dtype).choose(rows, in);
   const std::size_t groups = static_cast<std::size_t>(in) / group;
+  std::vector<kernels::Range> ranges(rows.size() / group);
+  kernels::min_max(rows, group, ranges);
   double sum = 0;
-  for (std::size_t at = 0; at < rows.size() / group; ++at) {
+  for (std::size_t at = 0; at < ranges.size(); ++at) {
     const std::size_t slot = at / groups / static_cast<std::size_t>(scheme.block_rows) * groups + at % groups;
-    const kernels::Range range = kernels::min_max(rows.subspan(at * group, group));
-    const double worst = error_bound(range, {grids.scales[slot], grids.zeros[slot]}, scheme);
+    const double worst = error_bound(ranges[at], {grids.scales[slot], grids.zeros[slot]}, scheme);
     sum += static_cast<double>(group) * worst * worst;
   }
   return sum;

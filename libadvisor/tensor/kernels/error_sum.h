@@ -1,10 +1,14 @@
-// The order in which quantization_error adds: 16 float32 lanes over blocks of 512 elements, each block folded pairwise
-// in float64, blocks added in sequence. Written down once, so that the sum is the same on every SIMD width (all widths
-// divide 16), and short enough in float32 (32 additions a lane) to lose no more than about 2e-6 of it.
+// The orders in which errors are added. Of quantization_error: 16 float32 lanes over blocks of 512 elements, each block
+// folded pairwise in float64, blocks added in sequence. Written down once, so that the sum is the same on every SIMD
+// width (all widths divide 16), and short enough in float32 (32 additions a lane) to lose no more than about 2e-6 of
+// it.
 #pragma once
 
 #include <array>
 #include <cstddef>
+#include <span>
+
+#include "tensor/kernels/kernels.h"
 
 namespace advisor::kernels {
 
@@ -25,6 +29,28 @@ class ErrorSum {
 
  private:
   double total_ = 0;
+};
+
+/// Eight lanes in float64, element i in lane i % 8; folded in sequence at the end.
+struct DistanceLanes {
+  static constexpr std::size_t width = 8;
+  std::array<double, width> error{}, norm{};
+
+  void add(std::span<const float> x, std::span<const float> y) {
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double value = double{x[i]}, e = value - double{y[i]};
+      error[i % width] += e * e;
+      norm[i % width] += value * value;
+    }
+  }
+  SquaredDistance sum() const {
+    SquaredDistance total;
+    for (std::size_t lane = 0; lane < width; ++lane) {
+      total.error += error[lane];
+      total.norm += norm[lane];
+    }
+    return total;
+  }
 };
 
 }  // namespace advisor::kernels

@@ -25,6 +25,15 @@ struct Range {
   float min = 0, max = 0;
 };
 Range min_max(std::span<const float> values);
+/// min_max of every `group` values in turn; values.size() == group * out.size().
+void min_max(std::span<const float> values, std::size_t group, std::span<Range> out);
+
+/// Sums of squares in float64, in an order that does not depend on the SIMD width.
+struct SquaredDistance {
+  double error = 0;  ///< sum (x - y)^2
+  double norm = 0;   ///< sum x^2
+};
+SquaredDistance squared_distance(std::span<const float> x, std::span<const float> y);
 
 /// q = clamp(round_half_even(x / scale) + zero, qmin, qmax). scale > 0, -128 <= qmin <= qmax <= 127. NaN counts as 0.
 void quantize(std::span<const float> x, float scale, int zero, int qmin, int qmax, std::span<std::int8_t> q);

@@ -39,14 +39,38 @@ std::size_t min_max_vectors(const float* values, std::size_t n, Range& range) {
     high0 = hn::Max(high0, hn::IfThenElse(a_is_number, a, bottom));
     high1 = hn::Max(high1, hn::IfThenElse(b_is_number, b, bottom));
   }
-  std::array<float, ErrorSum::width> low{}, high{};
-  hn::StoreU(hn::Min(low0, low1), d, low.data());
-  hn::StoreU(hn::Max(high0, high1), d, high.data());
-  for (std::size_t k = 0; k < N; ++k) {
-    range.min = std::min(range.min, low[k]);
-    range.max = std::max(range.max, high[k]);
-  }
+  if (i == 0) return 0;
+  range.min = std::min(range.min, hn::GetLane(hn::MinOfLanes(d, hn::Min(low0, low1))));
+  range.max = std::max(range.max, hn::GetLane(hn::MaxOfLanes(d, hn::Max(high0, high1))));
   return i;
+}
+
+void min_max_groups(const float* values, std::size_t group, std::size_t count, Range* out) {
+  for (std::size_t g = 0; g < count; ++g, values += group) {
+    Range range = reference::nothing;
+    const std::size_t done = min_max_vectors(values, group, range);
+    reference::widen(range, {values + done, group - done});
+    out[g] = reference::finish(range);
+  }
+}
+
+/// Adds the first n / width * width elements to the lanes; returns how many those were.
+std::size_t distance_lanes(const float* x, const float* y, std::size_t n, DistanceLanes& lanes) {
+  const hn::CappedTag<double, DistanceLanes::width> d;
+  const hn::Rebind<float, decltype(d)> df;
+  const std::size_t whole = n / DistanceLanes::width * DistanceLanes::width;
+  for (std::size_t lane = 0; lane < DistanceLanes::width; lane += hn::Lanes(d)) {  // once on a 512-bit machine
+    auto error = hn::Zero(d), norm = hn::Zero(d);
+    for (std::size_t i = lane; i < whole; i += DistanceLanes::width) {
+      const auto value = hn::PromoteTo(d, hn::LoadU(df, x + i));
+      const auto e = hn::Sub(value, hn::PromoteTo(d, hn::LoadU(df, y + i)));
+      error = hn::Add(error, hn::Mul(e, e));
+      norm = hn::Add(norm, hn::Mul(value, value));
+    }
+    hn::StoreU(error, d, lanes.error.data() + lane);
+    hn::StoreU(norm, d, lanes.norm.data() + lane);
+  }
+  return whole;
 }
 
 /// Adding this leaves no bits for a fraction, so the adder rounds half to even, and puts the integer into the low bits.
@@ -127,6 +151,8 @@ namespace advisor::kernels {
 namespace {
 
 HWY_EXPORT(min_max_vectors);
+HWY_EXPORT(min_max_groups);
+HWY_EXPORT(distance_lanes);
 HWY_EXPORT(quantize_vectors);
 HWY_EXPORT(dequantize_vectors);
 HWY_EXPORT(error_lanes);
@@ -134,11 +160,21 @@ HWY_EXPORT(error_lanes);
 }  // namespace
 
 Range min_max(std::span<const float> values) {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  Range range{infinity, -infinity};
+  Range range = reference::nothing;
   const std::size_t done = HWY_DYNAMIC_DISPATCH(min_max_vectors)(values.data(), values.size(), range);
   reference::widen(range, values.subspan(done));
   return reference::finish(range);
+}
+
+void min_max(std::span<const float> values, std::size_t group, std::span<Range> out) {
+  HWY_DYNAMIC_DISPATCH(min_max_groups)(values.data(), group, out.size(), out.data());
+}
+
+SquaredDistance squared_distance(std::span<const float> x, std::span<const float> y) {
+  DistanceLanes lanes;
+  const std::size_t done = HWY_DYNAMIC_DISPATCH(distance_lanes)(x.data(), y.data(), x.size(), lanes);
+  lanes.add(x.subspan(done), y.subspan(done));
+  return lanes.sum();
 }
 
 void quantize(std::span<const float> x, float scale, int zero, int qmin, int qmax, std::span<std::int8_t> q) {

@@ -122,10 +122,19 @@ Range finish(Range range) {
 }
 
 Range min_max(std::span<const float> values) {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  Range range{infinity, -infinity};
+  Range range = nothing;
   widen(range, values);
   return finish(range);
+}
+
+void min_max(std::span<const float> values, std::size_t group, std::span<Range> out) {
+  for (std::size_t g = 0; g < out.size(); ++g) out[g] = min_max(values.subspan(g * group, group));
+}
+
+SquaredDistance squared_distance(std::span<const float> x, std::span<const float> y) {
+  DistanceLanes lanes;
+  lanes.add(x, y);
+  return lanes.sum();
 }
 
 void quantize(std::span<const float> x, float scale, int zero, int qmin, int qmax, std::span<std::int8_t> q) {
