@@ -72,9 +72,7 @@ double error_bound(kernels::Range range, Grid grid, const QuantScheme& scheme) {
 void check_finite(std::span<const float> rows, std::int64_t in, std::int64_t first_row) {
   constexpr std::uint32_t kExponent = 0x7f800000u;  // all ones: infinity or NaN
   const auto special = [](float x) { return (std::bit_cast<std::uint32_t>(x) & kExponent) == kExponent; };
-  std::uint32_t found = 0;  // no early exit, so that the compiler vectorises the common case
-  for (const float x : rows) found |= static_cast<std::uint32_t>(special(x));
-  if (found == 0) return;
+  if (kernels::largest_magnitude(rows) < kExponent) return;
   const auto at = std::ranges::find_if(rows, special) - rows.begin();
   throw Error(ErrorCode::invalid_argument, "row " + std::to_string(first_row + at / in) + ", column " +
                                                std::to_string(at % in) + " is " +

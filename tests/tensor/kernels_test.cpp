@@ -160,6 +160,15 @@ TEST_P(KernelTest, MinMaxEqualsTheReference) {
   EXPECT_FALSE(std::signbit(min_max(zeros).min));
 }
 
+TEST_P(KernelTest, TheLargestMagnitudeEqualsTheReference) {
+  for (const std::size_t n : lengths)
+    for (unsigned seed = 0; seed < 8; ++seed) {
+      const auto values = mixed_values(n, seed);
+      ASSERT_EQ(largest_magnitude(values), reference::largest_magnitude(values)) << n << " " << seed;
+    }
+  EXPECT_EQ(largest_magnitude(std::vector<float>{1, -3, 2}), std::bit_cast<std::uint32_t>(3.0F));
+}
+
 TEST_P(KernelTest, DistancesEqualTheReference) {
   for (const std::size_t n : lengths) {
     std::vector<float> x(n), y(n);

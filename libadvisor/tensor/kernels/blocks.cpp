@@ -61,13 +61,6 @@ Family family_of(BlockType type) {
   return Family::dense;
 }
 
-/// Bits of the largest magnitude; 0x7f800000 and more when a value is infinite or NaN.
-std::uint32_t largest_bits(std::span<const float> in) {
-  std::uint32_t largest = 0;
-  for (const float x : in) largest = std::max(largest, std::bit_cast<std::uint32_t>(x) & 0x7fffffffU);
-  return largest;
-}
-
 bool encode_dense(BlockType type, std::span<const float> in, std::uint32_t largest, std::span<std::byte> out) {
   switch (type) {
     case BlockType::f32: from_f32(DType::f32, in, out); return true;
@@ -96,7 +89,7 @@ std::vector<float> balanced(std::span<const float> importance) {
 
 bool encode_with(const BlockSearch& search, BlockType type, std::span<const float> in,
                  std::span<const float> importance, std::span<std::byte> out) {
-  const std::uint32_t largest = largest_bits(in);
+  const std::uint32_t largest = largest_magnitude(in);
   if (largest >= 0x7f800000U) return false;
   const Family family = family_of(type);
   if (family == Family::dense) return encode_dense(type, in, largest, out);

@@ -25,6 +25,9 @@ struct Range {
   float min = 0, max = 0;
 };
 Range min_max(std::span<const float> values);
+/// Bits of the largest magnitude as an unsigned integer, which are ordered as magnitudes are: 0x7f800000 and more when
+/// a value is infinite or NaN.
+std::uint32_t largest_magnitude(std::span<const float> values);
 /// min_max of every `group` values in turn; values.size() == group * out.size().
 void min_max(std::span<const float> values, std::size_t group, std::span<Range> out);
 

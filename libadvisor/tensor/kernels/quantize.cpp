@@ -54,6 +54,21 @@ void min_max_groups(const float* values, std::size_t group, std::size_t count, R
   }
 }
 
+std::size_t largest_magnitude_vectors(const float* values, std::size_t n, std::uint32_t& largest) {
+  const hn::ScalableTag<std::int32_t> d;  // without the sign bit the order is that of unsigned integers
+  const auto mask = hn::Set(d, 0x7fffffff);
+  const std::size_t N = hn::Lanes(d);
+  const hn::Rebind<float, decltype(d)> df;
+  auto a = hn::Zero(d), b = hn::Zero(d);
+  std::size_t i = 0;
+  for (; i + 2 * N <= n; i += 2 * N) {
+    a = hn::Max(a, hn::And(hn::BitCast(d, hn::LoadU(df, values + i)), mask));
+    b = hn::Max(b, hn::And(hn::BitCast(d, hn::LoadU(df, values + i + N)), mask));
+  }
+  largest = static_cast<std::uint32_t>(hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b))));
+  return i;
+}
+
 /// Adds the first n / width * width elements to the lanes; returns how many those were.
 std::size_t distance_lanes(const float* x, const float* y, std::size_t n, DistanceLanes& lanes) {
   const hn::CappedTag<double, DistanceLanes::width> d;
@@ -152,6 +167,7 @@ namespace {
 
 HWY_EXPORT(min_max_vectors);
 HWY_EXPORT(min_max_groups);
+HWY_EXPORT(largest_magnitude_vectors);
 HWY_EXPORT(distance_lanes);
 HWY_EXPORT(quantize_vectors);
 HWY_EXPORT(dequantize_vectors);
@@ -164,6 +180,12 @@ Range min_max(std::span<const float> values) {
   const std::size_t done = HWY_DYNAMIC_DISPATCH(min_max_vectors)(values.data(), values.size(), range);
   reference::widen(range, values.subspan(done));
   return reference::finish(range);
+}
+
+std::uint32_t largest_magnitude(std::span<const float> values) {
+  std::uint32_t largest = 0;
+  const std::size_t done = HWY_DYNAMIC_DISPATCH(largest_magnitude_vectors)(values.data(), values.size(), largest);
+  return std::max(largest, reference::largest_magnitude(values.subspan(done)));
 }
 
 void min_max(std::span<const float> values, std::size_t group, std::span<Range> out) {

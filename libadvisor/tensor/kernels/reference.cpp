@@ -36,33 +36,6 @@ std::uint16_t f32_to_bf16(float value) {
   return static_cast<std::uint16_t>((u + 0x7fffU + ((u >> 16) & 1U)) >> 16);                  // carries into infinity
 }
 
-float f16_to_f32(std::uint16_t bits) {
-  const std::uint32_t sign = (bits & 0x8000U) << 16;
-  const std::uint32_t magnitude = bits & 0x7fffU;
-  // Read as float32, the shifted bits are too small by 2^(127-15), subnormals included; infinity and NaN need their
-  // exponent back.
-  std::uint32_t u = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112F);
-  if (magnitude >= 0x7c00U) u = (magnitude << 13) | 0x7f800000U;
-  return std::bit_cast<float>(u | sign);
-}
-
-std::uint16_t f32_to_f16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t sign = (bits >> 16) & 0x8000U;
-  const std::uint32_t u = bits & 0x7fffffffU;
-  std::uint32_t half = 0;
-  if (u > 0x7f800000U) {
-    half = 0x7e00U;
-  } else if (u >= 0x47800000U) {  // 65536 and more
-    half = 0x7c00U;
-  } else if (u < 0x38800000U) {  // below 2^-14: adding 1/2 moves the subnormal's bits to the end, rounded by the adder
-    half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(u) + 0.5F) - 0x3f000000U;
-  } else {
-    half = (u - 0x38000000U + 0xfffU + ((u >> 13) & 1U)) >> 13;  // 65520 and more carry into infinity
-  }
-  return static_cast<std::uint16_t>(half | sign);
-}
-
 void to_f32(DType dtype, std::span<const std::byte> in, std::span<float> out) {
   const auto each = [&]<typename T>(auto convert, T) {
     for (std::size_t i = 0; i < out.size(); ++i) {
@@ -108,17 +81,10 @@ void round_to(DType dtype, std::span<float> values) {
   }
 }
 
-void widen(Range& range, std::span<const float> values) {
-  for (const float v : values) {
-    if (std::isnan(v)) continue;
-    range.min = std::min(range.min, v);
-    range.max = std::max(range.max, v);
-  }
-}
-
-Range finish(Range range) {
-  if (range.min > range.max) return {};         // nothing, or nothing but NaN
-  return {range.min + 0.0F, range.max + 0.0F};  // -0 becomes +0: which of the two zeros came first must not show
+std::uint32_t largest_magnitude(std::span<const float> values) {
+  std::uint32_t largest = 0;
+  for (const float x : values) largest = std::max(largest, std::bit_cast<std::uint32_t>(x) & 0x7fffffffU);
+  return largest;
 }
 
 Range min_max(std::span<const float> values) {
