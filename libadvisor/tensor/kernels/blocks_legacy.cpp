@@ -34,7 +34,7 @@ Trials trials_of(const LegacyType& type, bool importance) {
     return type.bits == 4 ? Trials{-0.9F, 0.3F, 7} : Trials{-0.9F, 0.45F, 5};
   }
   if (importance) return type.bits == 4 ? Trials{-0.9F, 0.3F, 8} : Trials{-1.35F, 0.45F, 8};
-  return type.bits == 4 ? Trials{-0.5F, 0.5F, 4} : Trials{-0.5F, 0.5F, 3};
+  return type.bits == 4 ? Trials{0.0F, 0.5F, 2} : Trials{-0.5F, 0.5F, 3};
 }
 
 void put_codes(const std::uint8_t* q, int bits, std::uint8_t* out) {
