@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""lab_table.py LAB ADVISOR OUT.json [--models M,M] [--rows REGEX] [--threads N] [--sequences N] [--markdown FILE]
+"""lab_table.py LAB ADVISOR OUT.json [--models M,M] [--rows REGEX] [--threads N] [--sequences N] [--windows N]
+             [--markdown FILE]
 
 What each technique costs the lab models (LAB: models/, calib/, eval/, see its README.md): every technique at every
 scheme through `advisor compress`, then `advisor evaluate --baseline` on the held-out prose and the choice files.
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import time
 
+CHOICES = ["knowledge", "intent", "intent_novel", "openbook"]
 MODELS = ["small", "specialist", "medium", "large"]
 INTEGER = ["W4A16-g128", "W3A16-g128", "W4A16-g128-asym", "W3A16-g128-asym"]
 OTHER_INTEGER = ["W2A16-g64", "W2A16-g64-asym", "W8A16-channel"]
@@ -77,14 +79,20 @@ def command(argv, out):
 
 
 def evaluated(args, path, baseline, out):
-    argv = [args.advisor, "evaluate", str(path), "--suite", str(args.lab / "eval"), "--threads", str(args.threads), "--json"]
-    done, error = command(argv + ["--baseline", str(baseline)], out)
+    argv = [args.advisor, "evaluate", str(path), "--threads", str(args.threads), "--json"]
+    prose = argv + ["--text", str(args.lab / "eval/lm_heldout.txt"), "--baseline", str(baseline), "--limit", str(args.windows)]
+    done, error = command(prose, out)
     if not done:
         return {"refused": error}
     report = json.loads(pathlib.Path(out).read_text())
     row = {"perplexity": report["perplexity"]["value"], "kl": report["divergence"]["mean"],
-           "same_top": report["divergence"]["same_top"]}
-    return row | {choice["name"]: choice["accuracy"] for choice in report["choices"]}
+           "same_top": report["divergence"]["same_top"], "windows": report["perplexity"]["windows"]}
+    for name in CHOICES:
+        argv += ["--choices", str(args.lab / f"eval/{name}.jsonl")]
+    done, error = command(argv, out)
+    if not done:
+        return {"refused": error}
+    return row | {choice["name"]: choice["accuracy"] for choice in json.loads(pathlib.Path(out).read_text())["choices"]}
 
 
 def measured(args, model, row, scratch):
@@ -140,7 +148,7 @@ def markdown(results, models):
             if not row or "refused" in row:
                 continue
             cost = f"{row['seconds']:.1f} ({row['cpu_seconds']:.1f}) | {row['peak_bytes'] / 1e6:.0f}" if row is not dense else " | "
-            accuracies = " | ".join(f"{row[name]:.3f}" for name in ("knowledge", "intent", "intent_novel", "openbook"))
+            accuracies = " | ".join(f"{row[name]:.3f}" for name in CHOICES)
             lines.append(f"| {scheme} | {label} | {row['bits_per_weight']:.2f} | {row['kl']:.5f} | {row['perplexity']:.2f} | "
                          f"{row['same_top']:.3f} | {accuracies} | {cost} |")
     return "\n".join(lines) + "\n"
@@ -154,6 +162,7 @@ def main():
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--rows", default="", help="only rows whose 'model | technique | scheme' matches")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--windows", type=int, default=0, help="windows of prose to score, 0 = all (152 of 255 tokens)")
     parser.add_argument("--sequences", type=int, default=128)
     parser.add_argument("--markdown", type=pathlib.Path)
     args = parser.parse_args()
