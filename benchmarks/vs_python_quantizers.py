@@ -61,7 +61,7 @@ def measured(argv, log, threads):
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with open(log, "wb") as out:
         process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env={
-            **os.environ, "ADVISOR_LOCAL": "none", "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"})
+            **os.environ, "ADVISOR_LOCAL": "none", "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"})
         _, status, used = os.wait4(process.pid, 0)
     if status != 0:
         sys.exit(f"{' '.join(map(str, argv))} failed:\n{pathlib.Path(log).read_text()[-3000:]}")
