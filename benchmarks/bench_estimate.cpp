@@ -55,7 +55,7 @@ struct Deployment {
   KvLayout cache;
   SpeedWork work;
   SpeedSetup setup;
-  double decode_spread = 0, first_spread = 0;
+  SpeedSpread decode_spread = 0, first_spread = 0;
 };
 
 struct Grid {

@@ -179,7 +179,7 @@ std::optional<OffloadObservation> observe_offload(const Knowledge& knowledge, co
                                     std::min(reached, static_cast<double>(load.input_tokens))
                               : setup->placed.host_read + work->host_cache;
   seen.value = std::log(touched / host / (link ? link_of(setup->hardware.device) : *row.host_bandwidth));
-  const double spread = table.spread(speed_kind(*work, quantity, is_mixture(model)), row.engine);
+  const double spread = table.spread(speed_kind(*work, quantity, is_mixture(model)), row.engine).added;
   const double of_device = spread * device / host, of_run = run_noise / row.value / host;
   seen.variance = of_device * of_device + of_run * of_run;
   return seen;

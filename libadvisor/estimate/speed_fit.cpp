@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "estimate/speed_solve.h"
+#include "estimate/speed_table.h"
 
 namespace advisor {
 
@@ -110,9 +111,15 @@ void compose_blocks(const std::vector<SpeedRow>& rows, const SpeedSolution& solu
   }
 }
 
-/// Rows whose publisher was left out: what was missed, and the variance of that by the parameters.
+/// Of the spread of parameters and noise at least so much is kept: three publishers that agree by chance are no proof.
+constexpr double least_share = 0.7;
+
+/// Rows whose publisher was left out: what was missed, and the variance of that by parameters and noise.
 struct HeldOut {
-  std::vector<std::pair<double, double>> errors;
+  struct Error {
+    double size, variance;
+  };
+  std::vector<Error> errors;
   std::map<std::string, double> rows;  ///< by publisher
   std::set<std::string> sources;
 
@@ -122,23 +129,43 @@ struct HeldOut {
     for (const auto& [publisher, count] : rows) sum += count, squares += count * count;
     return squares > 0 ? sum * sum / squares : 0;
   }
+  double inside(const SpeedSpread& spread, double t) const {
+    const auto within = std::count_if(errors.begin(), errors.end(), [&](const auto& error) {
+      return error.size <= t * spread.total(std::sqrt(error.variance));
+    });
+    return static_cast<double>(within) / static_cast<double>(errors.size());
+  }
+  double typical_variance() const {
+    double sum = 0;
+    for (const auto& error : errors) sum += std::log(error.variance);
+    return std::exp(sum / static_cast<double>(errors.size()));
+  }
 };
 
-/// The spread n that makes 80 % of a new publisher's rows fall within t80 · sqrt(n² + parameters + noise). Of m
-/// publishers that were seen the share has to be larger for one that was not, as in split conformal prediction (Lei et
+/// The spread that makes 80 % of a new publisher's rows fall within t80 times the total: something added where the
+/// model misses more than its parameters and the noise explain, a share of those where it misses less. Of m publishers
+/// that were seen the share inside has to be larger for one that was not, as in split conformal prediction (Lei et
 /// al., J. Am. Stat. Assoc. 113, 2018): 1 - 0.2 m / (m + 1).
-double spread_that_holds(const HeldOut& held) {
+SpeedSpread spread_that_holds(const HeldOut& held) {
   const double t = quantile(boost::math::students_t(speed_df), 0.9);
   const double seen = held.publishers(), wanted = 1 - 0.2 * seen / (seen + 1);
-  double low = 0.02, high = 3;
+  const bool adds = held.inside({0, 1}, t) < wanted;
+  SpeedSpread spread;
+  double low = adds ? 1e-3 : least_share, high = adds ? 3 : 1;
   for (int turn = 0; turn < 40; ++turn) {
     const double middle = std::sqrt(low * high);
-    const auto inside = std::count_if(held.errors.begin(), held.errors.end(), [&](const auto& error) {
-      return std::abs(error.first) <= t * std::sqrt(middle * middle + error.second + speed_noise * speed_noise);
-    });
-    (static_cast<double>(inside) < wanted * static_cast<double>(held.errors.size()) ? low : high) = middle;
+    spread = adds ? SpeedSpread{middle, 1} : SpeedSpread{0, middle};
+    (held.inside(spread, t) < wanted ? low : high) = middle;
   }
-  return high;
+  return adds ? SpeedSpread{high, 1} : SpeedSpread{0, high};
+}
+
+/// An engine's own spread counts by its publishers: a single one cannot say how much they differ.
+SpeedSpread shrunk(const HeldOut& held, const SpeedSpread& own, const SpeedSpread& kind) {
+  const double usual = std::sqrt(held.typical_variance()), weight = std::max(0.0, held.publishers() - 1);
+  const double total = std::exp((weight * std::log(own.total(usual)) + 2 * std::log(kind.total(usual))) / (weight + 2));
+  if (total <= usual) return {0, total / usual};
+  return {std::sqrt(total * total - usual * usual), 1};
 }
 
 void compose_spreads(const std::vector<SpeedRow>& rows, const SpeedSolution& solution, std::vector<FittedTerm>& terms) {
@@ -146,28 +173,24 @@ void compose_spreads(const std::vector<SpeedRow>& rows, const SpeedSolution& sol
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (const auto& key : {rows[i].kind, rows[i].kind + "|" + rows[i].levels.engine}) {
       auto& group = groups[key];
-      group.errors.emplace_back(solution.held_out[i], solution.held_out_variance[i]);
+      group.errors.push_back(
+          {std::abs(solution.held_out[i]), solution.held_out_variance[i] + speed_noise * speed_noise});
       ++group.rows[rows[i].publisher];
       group.sources.insert(rows[i].source);
     }
-  std::map<std::string, double> of_kind;
+  std::map<std::string, SpeedSpread> of_kind;
   for (const auto& [key, group] : groups) {
-    double spread = spread_that_holds(group);
+    auto spread = spread_that_holds(group);
     const auto bar = key.find('|');
     if (bar == std::string::npos) {
       of_kind[key] = spread;
     } else {
-      // An engine's own spread counts by its publishers: a single one cannot say how much they differ.
-      const double own = group.publishers() - 1;
-      spread = std::exp((own * std::log(spread) + 2 * std::log(of_kind[key.substr(0, bar)])) / (own + 2));
+      spread = shrunk(group, spread, of_kind[key.substr(0, bar)]);
     }
-    terms.push_back({"speed",
-                     "spread",
-                     key,
-                     spread,
-                     0,
-                     static_cast<std::int64_t>(group.errors.size()),
-                     {group.sources.begin(), group.sources.end()}});
+    const auto count = static_cast<std::int64_t>(group.errors.size());
+    const std::vector<std::string> sources(group.sources.begin(), group.sources.end());
+    terms.push_back({"speed", "spread", key, spread.added, 0, count, sources});
+    terms.push_back({"speed", "spread share", key, spread.share, 0, count, sources});
   }
 }
 

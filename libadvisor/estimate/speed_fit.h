@@ -15,9 +15,10 @@
 //
 // Stored: for each block the sum of its effects on every combination of levels that occurs, and on its leading levels
 // alone for questions that no row has met; sd from the posterior covariance, plus the prior spread of effects that
-// are left out. And per kind of question and engine a `spread`: what has to be added to the parameters' variance so
-// that 80 % intervals of rows whose whole publisher is left out hold 80 % of them. Leaving a publisher out is one
-// Newton step from the fit, at most a factor of e in any effect; `advisor backtest` refits.
+// are left out. And per kind of question and engine a `spread` to be added to the spread of parameters and noise, or
+// the share of that which is enough (`spread share`), so that 80 % intervals of rows whose whole publisher is left out
+// hold 80 % of them. Leaving a publisher out is one Newton step from the fit, at most
+// a factor of e in any effect; `advisor backtest` refits, and fits the spreads without the publisher that it scores.
 #pragma once
 
 #include <array>

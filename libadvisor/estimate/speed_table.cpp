@@ -32,7 +32,9 @@ SpeedTable::SpeedTable(std::span<const FittedTerm> terms) {
   for (const auto& term : terms) {
     if (term.fit != "speed") continue;
     if (term.term == "spread") {
-      spreads_[term.level] = term.value;
+      spreads_[term.level].added = term.value;
+    } else if (term.term == "spread share") {
+      spreads_[term.level].share = term.value;
     } else if (term.term == "engine version") {
       const auto bar = term.level.find('|');
       versions_[term.level.substr(0, bar)] = bar == std::string::npos ? "" : term.level.substr(bar + 1);
@@ -82,10 +84,10 @@ std::optional<SpeedSetup> SpeedTable::setup(const SpeedLevels& levels) const {
   return setup;
 }
 
-double SpeedTable::spread(const std::string& kind, const std::string& engine) const {
+SpeedSpread SpeedTable::spread(const std::string& kind, const std::string& engine) const {
   for (const auto& key : {kind + "|" + engine, kind})
     if (const auto found = spreads_.find(key); found != spreads_.end()) return found->second;
-  return unknown_spread;
+  return {unknown_spread, 1};
 }
 
 std::string SpeedTable::newest_version(const std::string& engine) const {

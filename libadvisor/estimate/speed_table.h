@@ -2,6 +2,7 @@
 // which measurements say so.
 #pragma once
 
+#include <cmath>
 #include <map>
 #include <optional>
 #include <span>
@@ -24,6 +25,12 @@ struct SpeedSetup {
   std::string cell;  ///< the levels that answered: "llama.cpp|new|gpu|gguf5"
 };
 
+/// What a kind of question adds to the spread of parameters and noise, and the share of that which it needs.
+struct SpeedSpread {
+  double added = 0, share = 1;
+  double total(double known) const { return std::hypot(added, share * known); }
+};
+
 class SpeedTable {
  public:
   SpeedTable() = default;
@@ -32,7 +39,7 @@ class SpeedTable {
   /// nullopt: nothing was ever measured with this engine.
   std::optional<SpeedSetup> setup(const SpeedLevels& levels) const;
   /// Held-out spread of a kind of question on an engine.
-  double spread(const std::string& kind, const std::string& engine) const;
+  SpeedSpread spread(const std::string& kind, const std::string& engine) const;
   /// Newest version of the engine that was measured; empty when no row states one.
   std::string newest_version(const std::string& engine) const;
 
@@ -49,7 +56,7 @@ class SpeedTable {
   const Cell* find(std::size_t block, const SpeedLevels& levels, std::size_t* depth = nullptr) const;
 
   std::vector<std::map<std::string, Cell>> cells_;  ///< per block
-  std::map<std::string, double> spreads_;
+  std::map<std::string, SpeedSpread> spreads_;
   std::map<std::string, std::string> versions_;
 };
 

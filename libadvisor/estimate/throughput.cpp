@@ -52,6 +52,7 @@ struct SpeedEstimator::Near {
   std::string version, recorded;
   bool exact = false;
   double noise = 0;  ///< of the answer around the truth, as a standard deviation
+  double share = 1;  ///< of all noise that rows of this kind need (SpeedSpread)
 };
 
 SpeedEstimator::SpeedEstimator(const Knowledge& knowledge) {
@@ -90,7 +91,7 @@ void SpeedEstimator::learn(const SpeedRow& row) {
   const auto setup = table_.setup(row.levels);
   if (!setup) return;
   const auto predicted = log_seconds(row.work, setup->rates, row.quantity);
-  const double noise = std::hypot(table_.spread(row.kind, row.levels.engine), speed_noise);
+  const double noise = table_.spread(row.kind, row.levels.engine).total(speed_noise);
   table_.learn(row.levels, predicted.slope, row.log_seconds - predicted.value, noise, row.source);
 }
 
@@ -104,7 +105,7 @@ void SpeedEstimator::remember(const SpeedRow& row, const std::string& model, con
 }
 
 SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const SpeedLevels& levels, const std::string& kind,
-                                            const SpeedWork& work, bool words) {
+                                            const SpeedWork& work, double share, bool words) {
   Near near;
   struct Study {
     std::string_view source;
@@ -145,12 +146,14 @@ SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const Speed
   }
   double weighted = 0;
   const double usual = source_noise(kind, false);
-  near.noise = std::hypot(run_noise, usual);
+  near.noise = share * std::hypot(run_noise, usual);
+  near.share = share;
   for (const auto& study : studies) {
     const double between = study.own_machine ? source_noise(kind, true) : usual;
-    if (study.own_machine && study.distance < 1e-12) near.noise = std::hypot(run_noise, between);
+    if (study.own_machine && study.distance < 1e-12) near.noise = share * std::hypot(run_noise, between);
     const double precision =
-        1 / (study.distance + run_noise * run_noise / static_cast<double>(study.rows) + between * between);
+        1 / (study.distance +
+             share * share * (run_noise * run_noise / static_cast<double>(study.rows) + between * between));
     near.precision += precision;
     weighted += precision * study.sum / static_cast<double>(study.rows);
     if (!words || (near.exact && study.distance > 1e-12)) continue;
@@ -164,7 +167,7 @@ SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const Speed
 void SpeedEstimator::correct(Distribution& prior, const Near& near) {
   if (near.precision <= 0) return;
   const double noise = near.noise * near.noise;
-  const double variance = std::max(prior.sd * prior.sd - noise, run_noise * run_noise);
+  const double variance = std::max(prior.sd * prior.sd - noise, std::pow(near.share * run_noise, 2));
   const double posterior = 1 / (1 / variance + near.precision);
   prior.mean += posterior * near.precision * near.correction;
   prior.sd = std::min(prior.sd, std::sqrt(posterior + noise));
@@ -198,15 +201,16 @@ Distribution SpeedEstimator::numbers(const Site& site, const SpeedWork& work, Sp
                                      const Observations* own) {
   const auto kind = speed_kind_index(work, quantity, site.levels.mixture);
   auto seconds = answer(work, site.setup, quantity, site.spreads[kind]);
-  if (own != nullptr) correct(seconds, nearby(*own, site.levels, std::string(speed_kinds[kind]), work, false));
+  if (own != nullptr)
+    correct(seconds, nearby(*own, site.levels, std::string(speed_kinds[kind]), work, site.spreads[kind].share, false));
   return seconds.scaled(0, speed_sign(quantity));
 }
 
 Rate SpeedEstimator::ask(const Measured* measured, const SpeedSetup& setup, const SpeedRow& question) const {
-  const double spread = table_.spread(question.kind, question.levels.engine);
+  const auto spread = table_.spread(question.kind, question.levels.engine);
   auto prior = answer(question.work, setup, question.quantity, spread);
   const auto* own = observations(measured, question.levels);
-  const auto near = own ? nearby(*own, question.levels, question.kind, question.work, true) : Near{};
+  const auto near = own ? nearby(*own, question.levels, question.kind, question.work, spread.share, true) : Near{};
   Rate rate;
   rate.rows = setup.rows, rate.sources = setup.sources;
   rate.basis = Basis::modelled;
@@ -320,7 +324,7 @@ std::optional<SpeedSetup> SpeedEstimator::setup(const Model& model, const Varian
   return table_.setup(speed_levels(variant, hardware.device, is_mixture(model)));
 }
 
-double SpeedEstimator::spread(const SpeedWork& work, SpeedQuantity quantity, const std::string& engine) const {
+SpeedSpread SpeedEstimator::spread(const SpeedWork& work, SpeedQuantity quantity, const std::string& engine) const {
   return table_.spread(speed_kind(work, quantity, work.used < 1), engine);
 }
 
@@ -355,9 +359,9 @@ double host_share(const SpeedWork& work, const SpeedRates& rates, double SpeedWo
 }  // namespace
 
 Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity,
-                                    double spread) {
+                                    const SpeedSpread& spread) {
   const auto seconds = log_seconds(work, setup.rates, quantity);
-  double variance = spread * spread + speed_noise * speed_noise;
+  double variance = speed_noise * speed_noise;
   for (std::size_t t = 0; t < speed_terms; ++t) {
     double share = seconds.slope[t] * setup.terms.sd[t];
     if (std::abs(share) > steep) share = secant(work, setup.terms, t, seconds.value, quantity);
@@ -370,7 +374,7 @@ Distribution SpeedEstimator::answer(const SpeedWork& work, const SpeedSetup& set
         host_share(work, setup.rates, &SpeedWork::host_link, work.host_link_sd, seconds.value, quantity);
     variance += read * read + link * link;
   }
-  return {seconds.value, std::sqrt(variance), speed_df};
+  return {seconds.value, spread.total(std::sqrt(variance)), speed_df};
 }
 
 }  // namespace advisor

@@ -67,15 +67,16 @@ class SpeedEstimator {
   /// The plain numbers under the five questions above, for those who ask a million of them: the terms of a setup are
   /// resolved once, then each answer is arithmetic (spread: held-out, of the kind of question on that engine).
   std::optional<SpeedSetup> setup(const Model& model, const Variant& variant, const Hardware& hardware) const;
-  double spread(const SpeedWork& work, SpeedQuantity quantity, const std::string& engine) const;
+  SpeedSpread spread(const SpeedWork& work, SpeedQuantity quantity, const std::string& engine) const;
   /// ln of the seconds.
-  static Distribution answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity, double spread);
+  static Distribution answer(const SpeedWork& work, const SpeedSetup& setup, SpeedQuantity quantity,
+                             const SpeedSpread& spread);
 
   /// A treatment on a machine with all its names resolved, for models of one kind (mixtures of experts or not).
   struct Site {
     SpeedLevels levels;
     SpeedSetup setup;
-    std::array<double, 9> spreads{};  ///< by kind of question, as in speed_kinds
+    std::array<SpeedSpread, 9> spreads{};  ///< by kind of question, as in speed_kinds
   };
   std::optional<Site> site(const Variant& variant, const Hardware& hardware, bool mixture) const;
   /// What was measured of a model with an engine on a device; nullptr: nothing. Belongs to the estimator.
@@ -99,7 +100,7 @@ class SpeedEstimator {
   void learn(const SpeedRow& row);
   void remember(const SpeedRow& row, const std::string& model, const std::string& recorded);
   static Near nearby(const Observations& own, const SpeedLevels& levels, const std::string& kind, const SpeedWork& work,
-                     bool words);
+                     double share, bool words);
   static void correct(Distribution& prior, const Near& near);
   Rate ask(const Measured* measured, const SpeedSetup& setup, const SpeedRow& question) const;
   std::optional<Rate> ask(const Model& model, const Variant& variant, const Hardware& hardware, const Load& load,

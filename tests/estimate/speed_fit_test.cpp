@@ -103,11 +103,26 @@ TEST(SpeedFit, AnOutlierHardlyMoves) {
   EXPECT_NEAR(find(fit_speed(knowledge), "memory efficiency", "3|vllm|new|hbm")->value, before, 0.25);
 }
 
-TEST(SpeedFit, SpreadsArePositiveAndOfEveryKind) {
-  const auto terms = fit_speed(world());
-  ASSERT_TRUE(find(terms, "spread", "single"));
-  EXPECT_GT(find(terms, "spread", "single")->value, 0);
-  ASSERT_TRUE(find(terms, "spread", "single|vllm"));
+TEST(SpeedFit, SpreadsAreOfEveryKindAndEitherAddOrNarrow) {
+  auto knowledge = world();
+  for (const double scatter : {0.0, 0.5}) {
+    std::int64_t turn = 0;
+    for (auto& row : knowledge.speed) row.value *= 1 + scatter * static_cast<double>(turn++ % 3);
+    const auto terms = fit_speed(knowledge);
+    for (const char* key : {"single", "single|vllm"}) {
+      const auto *added = find(terms, "spread", key), *share = find(terms, "spread share", key);
+      ASSERT_TRUE(added && share) << key;
+      EXPECT_GT(share->value, 0) << key;
+      EXPECT_LE(share->value, 1) << key;
+      EXPECT_TRUE(added->value == 0 || share->value == 1) << key;
+      if (scatter > 0) {
+        EXPECT_GT(added->value, 0) << "sources differ by more than noise and parameters: " << key;
+      }
+    }
+    if (scatter == 0) {
+      EXPECT_LT(find(terms, "spread share", "single")->value, 1) << "sources agree better than noise says";
+    }
+  }
 }
 
 TEST(SpeedFit, SourcesOfOnePublisherAreLeftOutTogether) {
