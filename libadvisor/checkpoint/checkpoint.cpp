@@ -6,6 +6,7 @@
 
 #include "checkpoint/folder.h"
 #include "checkpoint/gguf.h"
+#include "checkpoint/gguf_parts.h"
 #include "checkpoint/json.h"
 #include "checkpoint/modelopt.h"
 #include "checkpoint/quantized_reader.h"
@@ -48,7 +49,7 @@ std::unique_ptr<Checkpoint> open_folder(const fs::path& folder) {
   const fs::path config_path = folder / "config.json";
   if (!fs::exists(config_path)) {
     const auto found = gguf_files(folder);
-    if (found.size() == 1) return open_gguf(found.front());
+    if (const auto first = gguf::first_part(found)) return open_gguf(*first);
     if (found.size() > 1) {
       throw Error(ErrorCode::not_found,
                   folder.string() + " holds " + std::to_string(found.size()) + " .gguf files; name the one to open");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "checkpoint/config.h"
+#include "checkpoint/tokenizer_data.h"
 #include "tensor/quantized.h"
 #include "tensor/tensor.h"
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <regex>
 #include <utility>
 
 #include "checkpoint/compressed_tensors.h"
@@ -13,11 +14,55 @@ namespace {
 
 using json::Json;
 
-/// "config_groups", by what they name.
+/// "re:" and a regular expression that matches a module's name from its beginning.
+struct NamePattern {
+  std::string text;
+  std::regex expression;
+
+  NamePattern(const std::string& target, const std::string& where) : text(target) {
+    constexpr std::size_t longest = 1024;  // names of layers are short, and expressions compile recursively
+    try {
+      if (target.size() > longest) throw std::regex_error(std::regex_constants::error_complexity);
+      // __polynomial: matching takes no longer than pattern times name, whatever a file asks for.
+      expression.assign(target.substr(3), std::regex_constants::ECMAScript | std::regex_constants::__polynomial);
+    } catch (const std::regex_error& error) {
+      cannot_read(where, "the target \"" + target + "\" is no regular expression that can be read: " + error.what());
+    }
+  }
+  bool matches(const std::string& module) const {
+    return std::regex_search(module, expression, std::regex_constants::match_continuous);
+  }
+};
+
+/// "config_groups", by what they name. The package takes the most specific target: a name, then the first pattern in
+/// the order of their texts, then the class.
 struct Groups {
   std::map<std::string, QuantScheme> by_module;
+  std::vector<std::pair<NamePattern, QuantScheme>> by_pattern;
   std::optional<QuantScheme> linear;  ///< of "Linear": every module that is not named
 };
+
+/// Schemes that the package knows by name, each with a list of targets in the place of a group.
+std::optional<QuantScheme> preset(std::string_view name) {
+  static constexpr std::array<std::pair<std::string_view, const char*>, 14> presets{
+      {{"W8A16", "W8A16-channel"},
+       {"W4A16", "W4A16-g128"},
+       {"W4A16_ASYM", "W4A16-g128-asym"},
+       {"W8A8", "W8A8-int8-channel"},
+       {"INT8", "W8A8-int8-channel"},
+       {"INT8_W8A8", "W8A8-int8-channel"},
+       {"FP8", "W8A8-fp8-tensor-static"},
+       {"FP8_DYNAMIC", "W8A8-fp8-channel"},
+       {"FP8_BLOCK", "W8A8-fp8-block128"},
+       {"NVFP4", "W4A4-nvfp4"},
+       {"NVFP4A16", "W4A16-nvfp4"},
+       {"MXFP4", "W4A4-mxfp4"},
+       {"MXFP4A16", "W4A16-mxfp4"},
+       {"INT8_W8A16", "W8A16-channel"}}};
+  const auto at = std::find_if(presets.begin(), presets.end(), [&](const auto& p) { return p.first == name; });
+  if (at == presets.end()) return std::nullopt;
+  return parse_quant_scheme(at->second);
+}
 
 bool is_known(std::string_view format) {
   using namespace compressed_tensors;
@@ -35,25 +80,43 @@ void read_format(const Json& object, const std::string& where) {
   }
 }
 
-void add_targets(const Json& group, const QuantScheme& scheme, bool only, Groups& groups, const std::string& where) {
-  const Json* targets = json::find(group, "targets");
-  if (only) {  // whatever it names, nothing else can be meant by the codes in the file
-    groups.linear = scheme;
-    return;
-  }
+void add_targets(const Json* targets, const QuantScheme& scheme, Groups& groups, const std::string& where) {
   if (targets == nullptr || !targets->is_array()) bad_file(where, "\"targets\" of a group must be a list");
   for (const Json& target : *targets) {
     if (!target.is_string()) bad_file(where, "\"targets\" must be a list of names");
     const std::string name = target.get<std::string>();
+    bool fresh = true;
     if (name.starts_with("re:")) {
-      cannot_read(where, "several groups with the pattern \"" + name + "\" among their targets cannot be read");
-    }
-    if (name == "Linear") {
-      if (groups.linear && *groups.linear != scheme) cannot_read(where, "two groups have the target \"Linear\"");
+      fresh = std::ranges::none_of(groups.by_pattern, [&](const auto& other) { return other.first.text == name; });
+      groups.by_pattern.emplace_back(NamePattern(name, where), scheme);
+    } else if (name == "Linear") {
+      fresh = !groups.linear || *groups.linear == scheme;
       groups.linear = scheme;
-    } else if (!groups.by_module.emplace(name, scheme).second) {
-      bad_file(where, "two groups have the target \"" + name + "\"");
+    } else {
+      fresh = groups.by_module.emplace(name, scheme).second;
     }
+    if (!fresh) bad_file(where, "two groups have the target \"" + name + "\"");
+  }
+}
+
+void add_group(const std::string& id, const Json& group, bool only, Groups& groups, const std::string& where) {
+  QuantScheme scheme;
+  const Json* targets = nullptr;
+  if (group.is_array()) {
+    const auto known = preset(id);
+    if (!known) cannot_read(where, "the group \"" + id + "\" is no preset that can be read");
+    scheme = *known;
+    targets = &group;
+  } else {
+    if (!group.is_object()) bad_file(where, "the group \"" + id + "\" must be an object, or a list of targets");
+    if (json::find(group, "format") != nullptr) read_format(group, where);
+    scheme = compressed_tensors::scheme_from_json(group, where);
+    targets = json::find(group, "targets");
+  }
+  if (only) {  // whatever it names, nothing else can be meant by the codes in the file
+    groups.linear = scheme;
+  } else {
+    add_targets(targets, scheme, groups, where);
   }
 }
 
@@ -65,11 +128,8 @@ Groups parse_groups(const std::string& text, const std::string& where) {
     bad_file(where, "\"config_groups\" is missing or empty");
   }
   Groups groups;
-  for (const auto& [id, group] : list->items()) {
-    if (!group.is_object()) cannot_read(where, "the group \"" + id + "\" names a preset, which cannot be read");
-    if (json::find(group, "format") != nullptr) read_format(group, where);
-    add_targets(group, compressed_tensors::scheme_from_json(group, where), list->size() == 1, groups, where);
-  }
+  for (const auto& [id, group] : list->items()) add_group(id, group, list->size() == 1, groups, where);
+  std::ranges::sort(groups.by_pattern, {}, [](const auto& entry) -> const std::string& { return entry.first.text; });
   return groups;
 }
 
@@ -85,6 +145,9 @@ std::string coded_module(const SafetensorsEntry& entry) {
 const QuantScheme& scheme_of(const Groups& groups, const std::string& module, const std::string& where) {
   const auto it = groups.by_module.find(module);
   if (it != groups.by_module.end()) return it->second;
+  for (const auto& [pattern, scheme] : groups.by_pattern) {
+    if (pattern.matches(module)) return scheme;
+  }
   if (!groups.linear) bad_file(where, "no group of \"config_groups\" has the target \"" + module + "\"");
   return *groups.linear;
 }

@@ -53,18 +53,4 @@ struct ModelConfig {
   }
 };
 
-/// What tokenizer.json (or GGUF metadata) says, before lm/tokenizer makes a tokenizer of it.
-struct TokenizerData {
-  std::string model;                  ///< "bpe"
-  std::vector<std::string> tokens;    ///< by id, in the byte-level alphabet of GPT-2
-  std::vector<std::string> merges;    ///< "a b", by rank
-  std::vector<std::int64_t> special;  ///< ids matched whole before splitting (control / added tokens)
-  std::string pre;                    ///< pre-tokenizer: "gpt2" (the regex of GPT-2) or the split pattern as written
-  std::string normalizer;             ///< "" for none, else its type ("NFC"): a tokenizer must know it or refuse
-  bool add_prefix_space = false;
-  bool ignore_merges = false;
-  std::optional<std::int64_t> bos, eos, pad;
-  bool add_bos = true;
-};
-
 }  // namespace advisor

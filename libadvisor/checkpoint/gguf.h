@@ -22,7 +22,7 @@
 
 namespace advisor {
 
-/// Opens one .gguf file of the Llama family. Throws not_found, parse_error or unsupported.
+/// Opens one .gguf file of the Llama family, or the first of several that hold one model. Throws not_found, parse_error or unsupported.
 std::unique_ptr<Checkpoint> open_gguf(const std::filesystem::path& path);
 
 namespace gguf {
@@ -123,6 +123,9 @@ GgufType tensor_type(const OutputPlan& plan, const TensorInfo& tensor);
 Metadata to_metadata(const ModelConfig& config, const TokenizerData& tokenizer, GgufMix mix);
 /// Why llama.cpp could not run this model from GGUF metadata, or nullopt.
 std::optional<std::string> metadata_refuses(const ModelConfig& config, const TokenizerData& tokenizer);
+std::optional<std::string> tokenizer_refuses(const TokenizerData& tokenizer);  ///< the part of metadata_refuses
+/// Adds "tokenizer.ggml.*" for a tokenizer that is not refused.
+void add_tokenizer(const ModelConfig& config, const TokenizerData& tokenizer, Metadata& out);
 ModelConfig to_config(const Header& header, const std::string& where);
 TokenizerData to_tokenizer(const Header& header, const std::string& where);
 

@@ -1,4 +1,4 @@
-// Model geometry and tokenizer as GGUF metadata, in both directions. Keys and defaults are those of llama.cpp.
+// Model geometry as GGUF metadata, in both directions. Keys and defaults are those of llama.cpp.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -6,113 +6,11 @@
 #include <limits>
 
 #include "checkpoint/gguf.h"
+#include "checkpoint/gguf_values.h"
 #include "core/error.h"
 
 namespace advisor::gguf {
 namespace {
-
-/// tokenizer.ggml.token_type
-enum TokenType : std::int64_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
-
-/// How llama.cpp calls a pre-tokenizer and the split pattern that the name stands for.
-struct PreTokenizer {
-  std::string_view gguf, pattern;
-  bool ignore_merges;
-};
-constexpr std::array<PreTokenizer, 3> pre_tokenizers{{
-    {"gpt-2", "gpt2", false},
-    {"llama-bpe",
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     true},
-    {"qwen2",
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     false},
-}};
-
-const PreTokenizer* find_pre(std::string_view name, std::string_view PreTokenizer::*by) {
-  const auto at =
-      std::find_if(pre_tokenizers.begin(), pre_tokenizers.end(), [&](const PreTokenizer& p) { return p.*by == name; });
-  return at == pre_tokenizers.end() ? nullptr : &*at;
-}
-
-Value u32(std::int64_t value) { return {ValueType::u32, value}; }
-Value f32(double value) { return {ValueType::f32, static_cast<double>(static_cast<float>(value))}; }
-Value boolean(bool value) { return {ValueType::boolean, std::int64_t{value}}; }
-Value text(std::string value) { return {ValueType::string, std::move(value)}; }
-
-void add_tokenizer(Metadata& out, const ModelConfig& config, const TokenizerData& tokenizer) {
-  std::vector<std::string> tokens = tokenizer.tokens;
-  std::vector<std::int64_t> types(tokens.size(), TokenType::normal);
-  for (const std::int64_t id : tokenizer.special) types[static_cast<std::size_t>(id)] = TokenType::control;
-  while (tokens.size() < static_cast<std::size_t>(config.vocab)) {  // rows of the embedding that no token uses
-    tokens.push_back("[PAD" + std::to_string(tokens.size()) + "]");
-    types.push_back(TokenType::unused);
-  }
-  out.emplace_back("tokenizer.ggml.model", text("gpt2"));
-  out.emplace_back("tokenizer.ggml.pre", text(std::string(find_pre(tokenizer.pre, &PreTokenizer::pattern)->gguf)));
-  out.emplace_back("tokenizer.ggml.tokens", Value{ValueType::string, std::move(tokens)});
-  out.emplace_back("tokenizer.ggml.token_type", Value{ValueType::i32, std::move(types)});
-  out.emplace_back("tokenizer.ggml.merges", Value{ValueType::string, tokenizer.merges});
-  const auto id = [&](const char* key, std::optional<std::int64_t> own, std::optional<std::int64_t> other) {
-    if (own || other) out.emplace_back(key, u32(own ? *own : *other));
-  };
-  id("tokenizer.ggml.bos_token_id", tokenizer.bos, config.bos);
-  id("tokenizer.ggml.eos_token_id", tokenizer.eos, config.eos);
-  id("tokenizer.ggml.padding_token_id", tokenizer.pad, config.pad);
-  out.emplace_back("tokenizer.ggml.add_bos_token", boolean(tokenizer.add_bos && (tokenizer.bos || config.bos)));
-  out.emplace_back("tokenizer.ggml.add_eos_token", boolean(false));
-  out.emplace_back("tokenizer.ggml.add_space_prefix", boolean(false));
-}
-
-/// Typed look-up with messages that name file and key.
-class Reader {
- public:
-  Reader(const Header& header, const std::string& where) : header_(header), where_(where) {}
-
-  template <typename T>
-  const T* find(const std::string& key) const {
-    const Value* value = header_.find(key);
-    if (value == nullptr) return nullptr;
-    const T* data = std::get_if<T>(&value->data);
-    if (data == nullptr) fail(ErrorCode::parse_error, "'" + key + "' has the wrong type");
-    return data;
-  }
-  template <typename T>
-  const T& get(const std::string& key) const {
-    const T* data = find<T>(key);
-    if (data == nullptr) fail(ErrorCode::parse_error, "'" + key + "' is missing");
-    return *data;
-  }
-  std::int64_t dimension(const std::string& key, std::int64_t fallback = 0) const {
-    const auto* data = find<std::int64_t>(key);
-    const std::int64_t value = data != nullptr ? *data : fallback;
-    if (value < 1 || value > std::numeric_limits<std::int32_t>::max()) {
-      fail(ErrorCode::parse_error, "'" + key + "' is missing or not a positive number");
-    }
-    return value;
-  }
-  /// Shortest decimal that names the stored float: 1e-5, not 9.99999974e-06.
-  std::optional<double> real(const std::string& key) const {
-    const auto* data = find<double>(key);
-    if (data == nullptr) return std::nullopt;
-    char digits[32];
-    const auto end = std::to_chars(digits, digits + sizeof digits, static_cast<float>(*data)).ptr;
-    double value = *data;
-    if (std::isfinite(value)) std::from_chars(digits, end, value);
-    return value;
-  }
-  std::optional<std::int64_t> token_id(const std::string& key, std::int64_t vocab) const {
-    const auto* id = find<std::int64_t>(key);
-    if (id == nullptr) return std::nullopt;
-    if (*id < 0 || *id >= vocab) fail(ErrorCode::parse_error, "'" + key + "' is not a token of the vocabulary");
-    return *id;
-  }
-  [[noreturn]] void fail(ErrorCode code, const std::string& what) const { throw Error(code, where_ + ": " + what); }
-
- private:
-  const Header& header_;
-  const std::string& where_;
-};
 
 /// Layers without a window come every so often in Gemma; llama.cpp knows the rhythm.
 std::int64_t rhythm_of(std::string_view gguf) { return gguf == "gemma2" ? 2 : gguf == "gemma3" ? 6 : 1; }
@@ -234,23 +132,11 @@ std::optional<std::string> metadata_refuses(const ModelConfig& config, const Tok
     if (value < 1 || value > std::numeric_limits<std::int32_t>::max()) return "config.json lacks part of the geometry";
   }
   if (config.head_dim % 2 != 0) return "rotary embedding needs an even head_dim";
-  if (tokenizer.model != "bpe") return "only byte-level BPE tokenizers are written, not '" + tokenizer.model + "'";
   if (tokenizer.tokens.size() > static_cast<std::size_t>(config.vocab)) {
     return "the tokenizer has " + std::to_string(tokenizer.tokens.size()) + " tokens, the model only " +
            std::to_string(config.vocab);
   }
-  for (const std::int64_t id : tokenizer.special) {
-    if (id < 0 || id >= static_cast<std::int64_t>(tokenizer.tokens.size())) {
-      return "special token " + std::to_string(id) + " is not in the vocabulary";
-    }
-  }
-  const PreTokenizer* pre = find_pre(tokenizer.pre, &PreTokenizer::pattern);
-  if (pre == nullptr) return "llama.cpp has no name for the pre-tokenizer pattern " + tokenizer.pre;
-  if (pre->ignore_merges != tokenizer.ignore_merges) {
-    return "llama.cpp ties ignore_merges to the pre-tokenizer '" + std::string(pre->gguf) + "'";
-  }
-  if (tokenizer.add_prefix_space) return "llama.cpp adds no prefix space before byte-level BPE";
-  return std::nullopt;
+  return tokenizer_refuses(tokenizer);
 }
 
 Metadata to_metadata(const ModelConfig& config, const TokenizerData& tokenizer, GgufMix mix) {
@@ -276,7 +162,7 @@ Metadata to_metadata(const ModelConfig& config, const TokenizerData& tokenizer, 
   out.emplace_back(prefix + "rope.freq_base", f32(config.rope_theta));
   add_rotary_metadata(config, prefix, out);
   add_family_metadata(family, config, prefix, out);
-  add_tokenizer(out, config, tokenizer);
+  add_tokenizer(config, tokenizer, out);
   return out;
 }
 
@@ -318,42 +204,6 @@ ModelConfig to_config(const Header& header, const std::string& where) {
   config.eos = in.token_id("tokenizer.ggml.eos_token_id", config.vocab);
   config.pad = in.token_id("tokenizer.ggml.padding_token_id", config.vocab);
   return config;
-}
-
-TokenizerData to_tokenizer(const Header& header, const std::string& where) {
-  const Reader in(header, where);
-  const auto* model = in.find<std::string>("tokenizer.ggml.model");
-  if (model == nullptr) in.fail(ErrorCode::not_found, "the file carries no tokenizer");
-  if (*model != "gpt2") {
-    in.fail(ErrorCode::unsupported, "tokenizer model '" + *model + "' is not supported, only byte-level BPE ('gpt2')");
-  }
-  const auto* pre_name = in.find<std::string>("tokenizer.ggml.pre");
-  const PreTokenizer* pre = find_pre(pre_name ? *pre_name : "default", &PreTokenizer::gguf);
-  if (pre == nullptr) {
-    in.fail(ErrorCode::unsupported, "pre-tokenizer '" + (pre_name ? *pre_name : "default") + "' is not supported");
-  }
-  TokenizerData data;
-  data.model = "bpe";
-  data.tokens = in.get<std::vector<std::string>>("tokenizer.ggml.tokens");
-  data.merges = in.get<std::vector<std::string>>("tokenizer.ggml.merges");
-  data.pre = pre->pattern;
-  data.ignore_merges = pre->ignore_merges;
-  const auto vocab = static_cast<std::int64_t>(data.tokens.size());
-  if (const auto* types = in.find<std::vector<std::int64_t>>("tokenizer.ggml.token_type")) {
-    if (types->size() != data.tokens.size()) {
-      in.fail(ErrorCode::parse_error, "'tokenizer.ggml.token_type' and 'tokenizer.ggml.tokens' differ in length");
-    }
-    for (std::int64_t id = 0; id < vocab; ++id) {
-      const std::int64_t type = (*types)[static_cast<std::size_t>(id)];
-      if (type == TokenType::control || type == TokenType::user_defined) data.special.push_back(id);
-    }
-  }
-  data.bos = in.token_id("tokenizer.ggml.bos_token_id", vocab);
-  data.eos = in.token_id("tokenizer.ggml.eos_token_id", vocab);
-  data.pad = in.token_id("tokenizer.ggml.padding_token_id", vocab);
-  const auto* add_bos = in.find<std::int64_t>("tokenizer.ggml.add_bos_token");
-  data.add_bos = add_bos != nullptr ? *add_bos != 0 : pre->gguf == "llama-bpe";
-  return data;
 }
 
 }  // namespace advisor::gguf

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "checkpoint/files.h"
 #include "checkpoint/gguf.h"
+#include "checkpoint/gguf_parts.h"
 #include "core/error.h"
 
 namespace advisor {
@@ -25,10 +25,7 @@ std::string stored_name(kernels::BlockType type) {
 class GgufCheckpoint final : public Checkpoint {
  public:
   explicit GgufCheckpoint(const std::filesystem::path& path)
-      : file_(path),
-        header_(parse_header([this](std::int64_t offset, std::span<std::byte> out) { file_.read(offset, out); },
-                             file_.size(), path.string())),
-        config_(to_config(header_, path.string())) {
+      : file_(path), header_(file_.header()), config_(to_config(header_, path.string())) {
     for (std::size_t i = 0; i < header_.tensors.size(); ++i) add(i);
     config_.tie_embeddings = find("lm_head.weight") == nullptr;
     const TensorInfo* embedding = find("model.embed_tokens.weight");
@@ -162,8 +159,8 @@ class GgufCheckpoint final : public Checkpoint {
     }
   }
 
-  files::InputFile file_;
-  Header header_;
+  Parts file_;
+  const Header& header_;
   ModelConfig config_;
   struct Source {
     TensorEntry part;  ///< of the file's tensor: one of a stack, or all of it

@@ -59,42 +59,71 @@ OrderedJson byte_level(const TokenizerData& data, bool use_regex) {
 }
 
 OrderedJson pre_tokenizer(const TokenizerData& data) {
+  if (!data.byte_level) return nullptr;  // a GGUF file says all in its normalizer
   if (data.pre == "gpt2") return byte_level(data, true);
   const OrderedJson split{
       {"type", "Split"}, {"pattern", {{"Regex", data.pre}}}, {"behavior", "Isolated"}, {"invert", false}};
   return {{"type", "Sequence"}, {"pretokenizers", OrderedJson::array({split, byte_level(data, false)})}};
 }
 
+OrderedJson replace(const std::string& pattern, const std::string& content) {
+  return {{"type", "Replace"}, {"pattern", {{"String", pattern}}}, {"content", content}};
+}
+
+OrderedJson normalizer(const TokenizerData& data) {
+  OrderedJson steps = OrderedJson::array();
+  for (const NormalizerStep& step : data.normalizer) {
+    if (step.type == "Prepend") steps.push_back({{"type", step.type}, {"prepend", step.content}});
+    if (step.type == "Replace") steps.push_back(replace(step.pattern, step.content));
+    if (step.type == "NFC") steps.push_back({{"type", step.type}});
+  }
+  if (steps.empty()) return nullptr;
+  return {{"type", "Sequence"}, {"normalizers", steps}};
+}
+
+OrderedJson decoder(const TokenizerData& data) {
+  if (data.byte_level) return byte_level(data, true);
+  OrderedJson steps = OrderedJson::array(
+      {replace(data.decoded_space, " "), OrderedJson{{"type", "ByteFallback"}}, OrderedJson{{"type", "Fuse"}}});
+  if (data.decoded_strip > 0) {
+    steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", data.decoded_strip}, {"stop", 0}});
+  }
+  return {{"type", "Sequence"}, {"decoders", steps}};
+}
+
+OrderedJson added_token(const TokenizerData& data, const AddedToken& token) {
+  return {{"id", token.id},
+          {"content", data.tokens.at(static_cast<std::size_t>(token.id))},
+          {"single_word", token.single_word},
+          {"lstrip", token.lstrip},
+          {"rstrip", token.rstrip},
+          {"normalized", token.normalized},
+          {"special", token.special}};
+}
+
 std::string tokenizer_text(const TokenizerData& data) {
   OrderedJson vocab = OrderedJson::object();
   for (std::size_t id = 0; id < data.tokens.size(); ++id) vocab[data.tokens[id]] = id;
   OrderedJson added = OrderedJson::array();
-  for (const std::int64_t id : data.special) {
-    added.push_back({{"id", id},
-                     {"content", data.tokens.at(static_cast<std::size_t>(id))},
-                     {"single_word", false},
-                     {"lstrip", false},
-                     {"rstrip", false},
-                     {"normalized", false},
-                     {"special", true}});
-  }
+  for (const AddedToken& token : data.added) added.push_back(added_token(data, token));
   OrderedJson root;
   root["version"] = "1.0";
   root["truncation"] = nullptr;
   root["padding"] = nullptr;
   root["added_tokens"] = added;
-  root["normalizer"] = nullptr;
+  root["normalizer"] = normalizer(data);
   root["pre_tokenizer"] = pre_tokenizer(data);
   root["post_processor"] = nullptr;
-  root["decoder"] = byte_level(data, true);
+  root["decoder"] = decoder(data);
   root["model"] = {{"type", "BPE"},
                    {"dropout", nullptr},
                    {"unk_token", nullptr},
                    {"continuing_subword_prefix", nullptr},
                    {"end_of_word_suffix", nullptr},
-                   {"fuse_unk", false},
-                   {"byte_fallback", false},
+                   {"fuse_unk", data.fuse_unknown},
+                   {"byte_fallback", data.byte_fallback},
                    {"ignore_merges", data.ignore_merges}};
+  if (data.unknown) root["model"]["unk_token"] = data.tokens.at(static_cast<std::size_t>(*data.unknown));
   root["model"]["vocab"] = std::move(vocab);
   root["model"]["merges"] = data.merges;
   return root.dump() + "\n";

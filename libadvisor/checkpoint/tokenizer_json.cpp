@@ -12,7 +12,7 @@ namespace {
 using json::Json;
 
 constexpr std::int64_t file_limit = 256 << 20;
-constexpr std::int64_t id_limit = 1 << 24;  // so that one absurd id cannot make us allocate a table for it
+constexpr std::int64_t id_limit = 1 << 22;  // so that one absurd id cannot make us allocate a table for it
 
 [[noreturn]] void bad(const std::string& where, const std::string& why) {
   throw Error(ErrorCode::parse_error, where + ": " + why);
@@ -34,19 +34,56 @@ void place(TokenizerData& data, const Json& id, const std::string& content, cons
   data.tokens[index] = content;
 }
 
+/// "▁" and the like: what is not a plain string (a "Regex") is none.
+std::optional<std::string> find_plain_pattern(const Json& step, const std::string& where) {
+  return json::find_string(need(step, "pattern", Json::value_t::object, where), "String", where);
+}
+
+std::string type_of(const Json& step, const char* what, const std::string& where) {
+  if (!step.is_object()) bad(where, std::string("\"") + what + "\" must be an object");
+  return json::find_string(step, "type", where).value_or("");
+}
+
+std::string pair_text(const std::string& left, const std::string& right, const std::string& where) {
+  if (left.find(' ') != std::string::npos || right.find(' ') != std::string::npos) {
+    throw Error(ErrorCode::unsupported,
+                where + ": the merge of \"" + left + "\" and \"" + right + "\" has a space in a token");
+  }
+  return left + " " + right;
+}
+
 void read_vocabulary(const Json& model, TokenizerData& data, const std::string& where) {
   for (const auto& [token, id] : need(model, "vocab", Json::value_t::object, where).items()) {
     place(data, id, token, where);
   }
   for (const Json& merge : need(model, "merges", Json::value_t::array, where)) {
     if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-      data.merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+      data.merges.push_back(pair_text(merge[0].get<std::string>(), merge[1].get<std::string>(), where));
     } else if (merge.is_string() && merge.get_ref<const std::string&>().find(' ') != std::string::npos) {
       data.merges.push_back(merge.get<std::string>());
     } else {
       bad(where, "a merge must be \"a b\" or [\"a\", \"b\"], but is " + merge.dump());
     }
   }
+}
+
+std::optional<std::int64_t> id_of(const TokenizerData& data, const std::optional<std::string>& text) {
+  if (!text || text->empty()) return std::nullopt;
+  const auto it = std::find(data.tokens.begin(), data.tokens.end(), *text);
+  if (it == data.tokens.end()) return std::nullopt;
+  return it - data.tokens.begin();
+}
+
+void read_model(const Json& model, TokenizerData& data, const std::string& where) {
+  data.ignore_merges = json::find_bool(model, "ignore_merges", where).value_or(false);
+  data.byte_fallback = json::find_bool(model, "byte_fallback", where).value_or(false);
+  data.fuse_unknown = json::find_bool(model, "fuse_unk", where).value_or(false);
+  data.unknown = id_of(data, json::find_string(model, "unk_token", where));
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (const auto affix = json::find_string(model, key, where); affix && !affix->empty())
+      data.model += std::string(" with ") + key;
+  }
+  if (json::find_number(model, "dropout", where).value_or(0) != 0) data.model += " with dropout";
 }
 
 void read_added_tokens(const Json& root, TokenizerData& data, const std::string& where) {
@@ -59,27 +96,107 @@ void read_added_tokens(const Json& root, TokenizerData& data, const std::string&
     const Json* id = json::find(token, "id");
     if (!content || id == nullptr) bad(where, "an added token needs \"id\" and \"content\"");
     place(data, *id, *content, where);
-    data.special.push_back(id->get<std::int64_t>());
+    const auto flag = [&](const char* key, bool otherwise) {
+      return json::find_bool(token, key, where).value_or(otherwise);
+    };
+    data.added.push_back({.id = id->get<std::int64_t>(),
+                          .special = flag("special", true),
+                          .normalized = flag("normalized", false),
+                          .lstrip = flag("lstrip", false),
+                          .rstrip = flag("rstrip", false),
+                          .single_word = flag("single_word", false)});
   }
 }
 
-/// One step of the pre-tokenizer, or what a Sequence of them amounts to. Anything that is not byte-level with at most
-/// one split is passed on by its type name, for the tokenizer to refuse.
+/// A step that is not known keeps its type, for the tokenizer to refuse.
+void read_normalizer(const Json& step, TokenizerData& data, const std::string& where) {
+  NormalizerStep read{type_of(step, "normalizer", where), {}, {}};
+  if (read.type == "Sequence") {
+    for (const Json& inner : need(step, "normalizers", Json::value_t::array, where)) {
+      read_normalizer(inner, data, where);
+    }
+    return;
+  }
+  if (read.type == "Prepend") {
+    read.content = json::find_string(step, "prepend", where).value_or("");
+  } else if (read.type == "Replace") {
+    const auto pattern = find_plain_pattern(step, where);
+    if (!pattern || pattern->empty()) read.type = "Replace by a regular expression";
+    read.pattern = pattern.value_or("");
+    read.content = json::find_string(step, "content", where).value_or("");
+  }
+  data.normalizer.push_back(std::move(read));
+}
+
+Metaspace read_metaspace(const Json& step, const std::string& where) {
+  Metaspace metaspace;
+  metaspace.replacement = json::find_string(step, "replacement", where).value_or(metaspace.replacement);
+  metaspace.split = json::find_bool(step, "split", where).value_or(true);
+  // "add_prefix_space" is how versions before 0.15 said it.
+  const bool prefix = json::find_bool(step, "add_prefix_space", where).value_or(true);
+  const std::string scheme = json::find_string(step, "prepend_scheme", where).value_or(prefix ? "always" : "never");
+  if (scheme != "always" && scheme != "first" && scheme != "never") {
+    bad(where, "\"prepend_scheme\" is \"" + scheme + "\"; it must be always, first or never");
+  }
+  metaspace.prepend = scheme == "always"  ? Metaspace::Prepend::always
+                      : scheme == "first" ? Metaspace::Prepend::first
+                                          : Metaspace::Prepend::never;
+  return metaspace;
+}
+
+/// One step of the pre-tokenizer, or what a Sequence of them amounts to: byte-level with at most one split, or one of
+/// the steps of SentencePiece's vocabularies. Anything else is passed on by its type name, for the tokenizer to refuse.
 void read_pre_tokenizer(const Json& step, TokenizerData& data, const std::string& where) {
-  if (!step.is_object()) bad(where, "\"pre_tokenizer\" must be an object");
-  const std::string type = json::find_string(step, "type", where).value_or("");
+  const std::string type = type_of(step, "pre_tokenizer", where);
+  const bool first = data.pre.empty() && !data.metaspace && data.split_after.empty();
   if (type == "Sequence") {
     for (const Json& inner : need(step, "pretokenizers", Json::value_t::array, where)) {
       read_pre_tokenizer(inner, data, where);
     }
-  } else if (type == "ByteLevel") {
+    return;
+  }
+  if (type == "ByteLevel") {
+    data.byte_level = true;
     data.add_prefix_space = json::find_bool(step, "add_prefix_space", where).value_or(true);
-    if (json::find_bool(step, "use_regex", where).value_or(true)) data.pre = data.pre.empty() ? "gpt2" : "Sequence";
-  } else if (type == "Split") {
-    const auto pattern = json::find_string(need(step, "pattern", Json::value_t::object, where), "Regex", where);
-    data.pre = data.pre.empty() && pattern ? *pattern : "Sequence";
+    const bool splits = json::find_bool(step, "use_regex", where).value_or(true);
+    if (splits || data.metaspace || !data.split_after.empty()) data.pre = first ? "gpt2" : "Sequence";
+    return;
+  }
+  const std::string behavior = json::find_string(step, "behavior", where).value_or("");
+  const bool inverted = json::find_bool(step, "invert", where).value_or(false);
+  if (type == "Metaspace" && first) {
+    data.metaspace = read_metaspace(step, where);
+  } else if (type == "Split" && first) {
+    const auto regex = json::find_string(need(step, "pattern", Json::value_t::object, where), "Regex", where);
+    const auto plain = find_plain_pattern(step, where);
+    if (plain && !plain->empty() && behavior == "MergedWithPrevious" && !inverted) {
+      data.split_after = *plain;
+    } else {
+      const bool isolated =
+          behavior == "Isolated" || (behavior == "Removed" && inverted);  // the matches are the pieces
+      data.pre = regex && isolated ? *regex : "Split";
+    }
   } else {
-    data.pre = data.pre.empty() ? type : "Sequence";
+    data.pre = first && type != "Split" ? type : "Sequence";
+  }
+}
+
+/// How tokens become text again. What is not said here is not known to any tokenizer this build makes.
+void read_decoder(const Json& step, TokenizerData& data, const std::string& where) {
+  const std::string type = type_of(step, "decoder", where);
+  if (type == "Sequence") {
+    for (const Json& inner : need(step, "decoders", Json::value_t::array, where)) read_decoder(inner, data, where);
+  } else if (type == "Replace") {
+    const auto pattern = find_plain_pattern(step, where);
+    if (pattern && json::find_string(step, "content", where) == " ") data.decoded_space = *pattern;
+  } else if (type == "Strip") {
+    if (json::find_string(step, "content", where) == " ") {
+      data.decoded_strip = json::find_integer(step, "start", where).value_or(0);
+    }
+  } else if (type == "Metaspace") {
+    const Metaspace metaspace = read_metaspace(step, where);
+    data.decoded_space = metaspace.replacement;
+    data.decoded_strip = metaspace.prepend == Metaspace::Prepend::never ? 0 : 1;
   }
 }
 
@@ -88,13 +205,6 @@ std::optional<std::string> token_text(const Json& root, const char* key, const s
   const Json* value = json::find(root, key);
   if (value != nullptr && value->is_object()) return json::find_string(*value, "content", where);
   return json::find_string(root, key, where);
-}
-
-std::optional<std::int64_t> id_of(const TokenizerData& data, const std::optional<std::string>& text) {
-  if (!text) return std::nullopt;
-  const auto it = std::find(data.tokens.begin(), data.tokens.end(), *text);
-  if (it == data.tokens.end()) return std::nullopt;
-  return it - data.tokens.begin();
 }
 
 /// Whether the post-processor's template begins with the bos token.
@@ -131,10 +241,12 @@ TokenizerData parse_tokenizer(std::string_view tokenizer_json, std::string_view 
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (data.model == "bpe") read_vocabulary(model, data, where);  // others are refused by whoever wants to tokenize
   read_added_tokens(root, data, where);
-  data.ignore_merges = json::find_bool(model, "ignore_merges", where).value_or(false);
+  if (data.model == "bpe") read_model(model, data, where);
+  data.byte_level = false;
   if (const Json* step = json::find(root, "pre_tokenizer")) read_pre_tokenizer(*step, data, where);
-  if (const Json* step = json::find(root, "normalizer"); step != nullptr && step->is_object()) {
-    data.normalizer = json::find_string(*step, "type", where).value_or("unknown");
+  if (const Json* step = json::find(root, "normalizer")) read_normalizer(*step, data, where);
+  if (const Json* step = json::find(root, "decoder"); step != nullptr && !data.byte_level) {
+    read_decoder(*step, data, where);
   }
 
   const std::string settings_name = where + " (tokenizer_config.json)";

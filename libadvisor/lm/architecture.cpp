@@ -87,7 +87,7 @@ bool never_quantized(const Architecture& architecture, std::string_view tensor) 
 
 std::string fused_group(const Architecture& architecture, std::string_view tensor) {
   auto [prefix, part] = split_block(architecture, tensor);
-  auto group = [&](std::string_view name) { return std::string(prefix).append(name); };
+  auto group = [prefix = prefix](std::string_view name) { return std::string(prefix).append(name); };
   if (architecture.fused_qkv.empty() &&
       (part == architecture.query || part == architecture.key || part == architecture.value)) {
     return group(architecture.query);

@@ -4,10 +4,12 @@
 #include <array>
 #include <functional>
 #include <limits>
-#include <queue>
 #include <unordered_map>
 
 #include "core/error.h"
+#include "lm/added_tokens.h"
+#include "lm/bpe.h"
+#include "lm/normalize.h"
 #include "lm/split.h"
 
 namespace advisor {
@@ -73,115 +75,142 @@ struct TextHash {
 template <typename Value>
 using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
 
-struct Merge {
-  std::int32_t rank, id;
-};
-
-std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
-  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
-}
-
 [[noreturn]] void refuse(ErrorCode code, const std::string& what) { throw Error(code, "tokenizer: " + what); }
-
-/// One symbol of a piece while it is merged: a doubly linked list in an array.
-struct Symbol {
-  std::int32_t id;  ///< -1 once it was merged into its left neighbour
-  std::int32_t prev, next;
-};
-
-/// A pair that could be merged. Lowest rank first, leftmost first among equals.
-struct Candidate {
-  std::int32_t rank, left;
-  std::int32_t left_id, right_id;  ///< stale when the symbols have changed since
-  bool operator>(const Candidate& other) const { return rank != other.rank ? rank > other.rank : left > other.left; }
-};
 
 }  // namespace
 
 struct Tokenizer::Impl {
-  std::vector<std::string> text;  ///< by id, as bytes
-  TextMap<std::int32_t> ids;      ///< by bytes, without special tokens
-  TextMap<std::int32_t> special;
-  std::vector<std::size_t> special_lengths;  ///< distinct, longest first
-  std::array<bool, 256> special_start{};     ///< first bytes of special tokens
-  std::array<std::int32_t, 256> byte_ids{};
-  std::unordered_map<std::uint64_t, Merge> merges;
-  PieceSplitter splitter;
-  bool add_prefix_space, ignore_merges;
+  std::vector<std::string> text;        ///< by id, as bytes
+  TextMap<std::int32_t> ids;            ///< byte-level: by bytes, without added tokens
+  TextMap<std::int32_t> by_spelling;    ///< of every token
+  AddedTokenMatcher added, normalized;  ///< looked for before and after normalization
+  bool any_normalized = false;
+  std::array<std::int32_t, 256> byte_ids{};  ///< -1: none
+  BytePairMerger merges;
+  Normalizer normalizer;
+  std::optional<PieceSplitter> splitter;  ///< none: a text is one piece
+  std::optional<Metaspace> metaspace;
+  std::string split_after;
+  bool byte_level, add_prefix_space, ignore_merges, fuse_unknown;
+  std::int32_t unknown = -1;
+  std::size_t decoded_strip = 0;
   std::optional<std::int32_t> bos;
 
   explicit Impl(const TokenizerData& data);
-  void add_special(const TokenizerData& data);
-  void add_merges(const TokenizerData& data, const TextMap<std::int32_t>& by_spelling);
+  void add_texts(const TokenizerData& data);
+  void add_bytes(const TokenizerData& data);
+  void add_added(const TokenizerData& data);
+  void add_merges(const TokenizerData& data);
 
-  std::size_t special_at(std::string_view all, std::size_t at, std::int32_t& id) const;
-  void encode_plain(std::string_view part, std::vector<std::int32_t>& out) const;
+  void encode_plain(std::string_view part, bool first, std::vector<std::int32_t>& out) const;
+  void encode_metaspace(std::string_view part, bool first, std::vector<std::int32_t>& out) const;
+  void encode_split_after(std::string_view part, std::vector<std::int32_t>& out) const;
   void encode_piece(std::string_view piece, std::vector<std::int32_t>& out) const;
+  void spell_bytes(std::string_view piece, std::vector<std::int32_t>& out) const;
+  void spell_characters(std::string_view piece, std::vector<std::int32_t>& out) const;
 };
 
-Tokenizer::Impl::Impl(const TokenizerData& data)
-    : splitter(data.pre), add_prefix_space(data.add_prefix_space), ignore_merges(data.ignore_merges) {
+namespace {
+
+std::optional<PieceSplitter> make_splitter(const TokenizerData& data) {
+  if (data.pre.empty() && !data.byte_level) return std::nullopt;
+  return PieceSplitter(data.pre);
+}
+
+void check(const TokenizerData& data) {
   if (data.model != "bpe") {
-    refuse(ErrorCode::unsupported, "model \"" + data.model + "\" is not implemented; only byte-level BPE (\"bpe\") is");
-  }
-  if (!data.normalizer.empty()) {
-    refuse(ErrorCode::unsupported, "normalizer \"" + data.normalizer + "\" is not implemented; only none at all is");
+    refuse(ErrorCode::unsupported, "model \"" + data.model + "\" is not implemented; only BPE (\"bpe\") is");
   }
   if (data.tokens.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
     refuse(ErrorCode::parse_error, "more tokens than a 32-bit id can count");
   }
-  ByteDecoder decode;
-  TextMap<std::int32_t> by_spelling;
-  std::vector<bool> is_special(data.tokens.size(), false);
-  for (std::int64_t id : data.special) {
-    if (id < 0 || id >= static_cast<std::int64_t>(data.tokens.size())) {
-      refuse(ErrorCode::parse_error, "special token id " + std::to_string(id) + " is outside the vocabulary of " +
-                                         std::to_string(data.tokens.size()));
+  const auto inside = [&](std::int64_t id, const std::string& what) {
+    if (id >= 0 && id < static_cast<std::int64_t>(data.tokens.size())) return;
+    refuse(ErrorCode::parse_error,
+           what + " id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(data.tokens.size()));
+  };
+  for (const AddedToken& token : data.added) {
+    inside(token.id, "special token");
+    if (data.tokens[static_cast<std::size_t>(token.id)].empty()) {
+      refuse(ErrorCode::parse_error, "special token " + std::to_string(token.id) + " is empty");
     }
-    is_special[static_cast<std::size_t>(id)] = true;
   }
+  if (data.bos) inside(*data.bos, "bos");
+  if (data.unknown) inside(*data.unknown, "unknown token's");
+  if (data.metaspace && data.metaspace->replacement.empty()) {
+    refuse(ErrorCode::parse_error, "the replacement of spaces is empty");
+  }
+}
+
+}  // namespace
+
+Tokenizer::Impl::Impl(const TokenizerData& data)
+    : normalizer((check(data), data.normalizer)),
+      splitter(make_splitter(data)),
+      metaspace(data.metaspace),
+      split_after(data.split_after),
+      byte_level(data.byte_level),
+      add_prefix_space(data.add_prefix_space),
+      ignore_merges(data.ignore_merges),
+      fuse_unknown(data.fuse_unknown),
+      decoded_strip(static_cast<std::size_t>(std::max<std::int64_t>(0, data.decoded_strip))) {
+  add_texts(data);
+  add_bytes(data);
+  add_added(data);
+  add_merges(data);
+  if (data.unknown) unknown = static_cast<std::int32_t>(*data.unknown);
+  if (data.bos && data.add_bos) bos = static_cast<std::int32_t>(*data.bos);
+}
+
+void Tokenizer::Impl::add_texts(const TokenizerData& data) {
+  std::vector<bool> is_added(data.tokens.size(), false);
+  for (const AddedToken& token : data.added) is_added[static_cast<std::size_t>(token.id)] = true;
+  const ByteDecoder decode;
   for (std::size_t i = 0; i < data.tokens.size(); ++i) {
-    auto id = static_cast<std::int32_t>(i);
-    by_spelling.emplace(data.tokens[i], id);
-    text.push_back(is_special[i] ? data.tokens[i] : decode(data.tokens[i]));
-    if (!is_special[i]) {
-      ids.emplace(text.back(), id);
+    const std::string& token = data.tokens[i];
+    const auto id = static_cast<std::int32_t>(i);
+    by_spelling.emplace(token, id);
+    if (!byte_level) {
+      const auto byte = byte_of_token(token);
+      text.push_back(byte && data.byte_fallback   ? std::string(1, static_cast<char>(*byte))
+                     : data.decoded_space.empty() ? token
+                                                  : replace_all(token, data.decoded_space, " "));
+    } else {
+      text.push_back(is_added[i] ? token : decode(token));
+      if (!is_added[i]) ids.emplace(text.back(), id);
     }
   }
-  std::array<char32_t, 256> alphabet = byte_alphabet();
+}
+
+void Tokenizer::Impl::add_bytes(const TokenizerData& data) {
+  byte_ids.fill(-1);
+  if (!byte_level && !data.byte_fallback) return;
+  const std::array<char32_t, 256> alphabet = byte_alphabet();
   for (std::size_t b = 0; b < 256; ++b) {
-    auto found = by_spelling.find(to_utf8(alphabet[b]));
-    if (found == by_spelling.end()) {
-      refuse(ErrorCode::unsupported, "no token for byte " + std::to_string(b) + "; only byte-level BPE is implemented");
+    const auto byte = static_cast<unsigned char>(b);
+    const auto found = by_spelling.find(byte_level ? to_utf8(alphabet[b]) : token_of_byte(byte));
+    if (found != by_spelling.end()) {
+      byte_ids[b] = found->second;
+    } else if (byte_level) {
+      refuse(ErrorCode::unsupported,
+             "no token for byte " + std::to_string(b) + ", which a byte-level BPE cannot do without");
     }
-    byte_ids[b] = found->second;
-  }
-  add_special(data);
-  add_merges(data, by_spelling);
-  if (data.bos && (*data.bos < 0 || *data.bos >= static_cast<std::int64_t>(data.tokens.size()))) {
-    refuse(ErrorCode::parse_error, "bos id " + std::to_string(*data.bos) + " is outside the vocabulary of " +
-                                       std::to_string(data.tokens.size()));
-  }
-  if (data.bos && data.add_bos) {
-    bos = static_cast<std::int32_t>(*data.bos);
   }
 }
 
-void Tokenizer::Impl::add_special(const TokenizerData& data) {
-  for (std::int64_t id : data.special) {
-    const std::string& token = data.tokens[static_cast<std::size_t>(id)];
-    if (token.empty()) {
-      refuse(ErrorCode::parse_error, "special token " + std::to_string(id) + " is empty");
+void Tokenizer::Impl::add_added(const TokenizerData& data) {
+  for (const AddedToken& token : data.added) {
+    const std::string& content = data.tokens[static_cast<std::size_t>(token.id)];
+    if (token.normalized && !normalizer.empty()) {
+      any_normalized = true;
+      if (const std::string wanted = normalizer(content); !wanted.empty()) normalized.add(token, wanted);
+    } else {
+      added.add(token, content);
     }
-    special.emplace(token, static_cast<std::int32_t>(id));
-    special_lengths.push_back(token.size());
-    special_start[static_cast<unsigned char>(token[0])] = true;
   }
-  std::sort(special_lengths.begin(), special_lengths.end(), std::greater<>());
-  special_lengths.erase(std::unique(special_lengths.begin(), special_lengths.end()), special_lengths.end());
 }
 
-void Tokenizer::Impl::add_merges(const TokenizerData& data, const TextMap<std::int32_t>& by_spelling) {
+void Tokenizer::Impl::add_merges(const TokenizerData& data) {
   auto id_of = [&](std::string_view spelling, std::size_t rank) {
     auto found = by_spelling.find(spelling);
     if (found == by_spelling.end()) {
@@ -203,91 +232,86 @@ void Tokenizer::Impl::add_merges(const TokenizerData& data, const TextMap<std::i
              "merge " + std::to_string(rank) + " (\"" + data.merges[rank] + "\") is not two tokens");
     }
     std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
-    Merge entry{static_cast<std::int32_t>(rank), id_of(std::string(left).append(right), rank)};
-    merges.emplace(pair_key(id_of(left, rank), id_of(right, rank)), entry);
+    merges.add(id_of(left, rank), id_of(right, rank), static_cast<std::int32_t>(rank),
+               id_of(std::string(left).append(right), rank));
   }
 }
 
-/// Length of the longest special token that starts at `at`, or 0.
-std::size_t Tokenizer::Impl::special_at(std::string_view all, std::size_t at, std::int32_t& id) const {
-  if (!special_start[static_cast<unsigned char>(all[at])]) {
-    return 0;
-  }
-  for (std::size_t length : special_lengths) {
-    if (length <= all.size() - at) {
-      if (auto found = special.find(all.substr(at, length)); found != special.end()) {
-        id = found->second;
-        return length;
-      }
+void Tokenizer::Impl::spell_bytes(std::string_view piece, std::vector<std::int32_t>& out) const {
+  for (const char c : piece) out.push_back(byte_ids[static_cast<unsigned char>(c)]);
+}
+
+/// A character without token becomes the tokens of its bytes, or, when one of them has none, unknown; without an
+/// unknown token it is dropped.
+void Tokenizer::Impl::spell_characters(std::string_view piece, std::vector<std::int32_t>& out) const {
+  bool after_unknown = false;
+  for (std::size_t at = 0; at < piece.size();) {
+    const std::string_view character = piece.substr(at, utf8_at(piece, at).bytes);
+    at += character.size();
+    const auto found = by_spelling.find(character);
+    const bool bytes = found == by_spelling.end() && std::ranges::all_of(character, [&](char c) {
+                         return byte_ids[static_cast<unsigned char>(c)] >= 0;
+                       });
+    if (found != by_spelling.end()) {
+      out.push_back(found->second);
+    } else if (bytes) {
+      spell_bytes(character, out);
+    } else if (unknown >= 0 && !(after_unknown && fuse_unknown)) {
+      out.push_back(unknown);
     }
+    after_unknown = found == by_spelling.end() && !bytes;
   }
-  return 0;
 }
 
-/// Merges by rank with a heap over a linked list: O(n log n) however long the piece is.
 void Tokenizer::Impl::encode_piece(std::string_view piece, std::vector<std::int32_t>& out) const {
   if (piece.size() == 1 || ignore_merges) {
-    if (auto found = ids.find(piece); found != ids.end()) {
+    const TextMap<std::int32_t>& whole = byte_level ? ids : by_spelling;
+    if (auto found = whole.find(piece); found != whole.end()) {
       out.push_back(found->second);
       return;
     }
   }
-  if (piece.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
-    refuse(ErrorCode::unsupported, "a piece of text without a break is longer than 2 GB");
-  }
-  auto count = static_cast<std::int32_t>(piece.size());
-  std::vector<Symbol> symbols(piece.size());
-  for (std::int32_t i = 0; i < count; ++i) {
-    symbols[static_cast<std::size_t>(i)] = {byte_ids[static_cast<unsigned char>(piece[static_cast<std::size_t>(i)])],
-                                            i - 1, i + 1 < count ? i + 1 : -1};
-  }
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap;
-  auto consider = [&](std::int32_t left) {
-    const Symbol& a = symbols[static_cast<std::size_t>(left)];
-    if (a.next >= 0) {
-      std::int32_t right_id = symbols[static_cast<std::size_t>(a.next)].id;
-      if (auto found = merges.find(pair_key(a.id, right_id)); found != merges.end()) {
-        heap.push({found->second.rank, left, a.id, right_id});
-      }
-    }
-  };
-  for (std::int32_t i = 0; i + 1 < count; ++i) {
-    consider(i);
-  }
-  while (!heap.empty()) {
-    Candidate best = heap.top();
-    heap.pop();
-    Symbol& left = symbols[static_cast<std::size_t>(best.left)];
-    if (left.id != best.left_id || left.next < 0 || symbols[static_cast<std::size_t>(left.next)].id != best.right_id) {
-      continue;
-    }
-    Symbol& right = symbols[static_cast<std::size_t>(left.next)];
-    left.id = merges.at(pair_key(best.left_id, best.right_id)).id;
-    left.next = right.next;
-    right.id = -1;
-    if (left.next >= 0) {
-      symbols[static_cast<std::size_t>(left.next)].prev = best.left;
-    }
-    consider(best.left);
-    if (left.prev >= 0) {
-      consider(left.prev);
-    }
-  }
-  for (std::int32_t i = 0; i >= 0; i = symbols[static_cast<std::size_t>(i)].next) {
-    out.push_back(symbols[static_cast<std::size_t>(i)].id);
+  std::vector<std::int32_t> symbols;
+  symbols.reserve(piece.size());
+  byte_level ? spell_bytes(piece, symbols) : spell_characters(piece, symbols);
+  merges.merge(symbols, out);
+}
+
+void Tokenizer::Impl::encode_metaspace(std::string_view part, bool first, std::vector<std::int32_t>& out) const {
+  const std::string& mark = metaspace->replacement;
+  std::string marked = replace_all(part, " ", mark);
+  const bool wanted =
+      metaspace->prepend == Metaspace::Prepend::always || (metaspace->prepend == Metaspace::Prepend::first && first);
+  if (wanted && !marked.starts_with(mark)) marked.insert(0, mark);
+  if (!metaspace->split) return encode_piece(marked, out);
+  for (std::size_t begin = 0; begin < marked.size();) {  // a mark belongs to what follows it
+    const std::size_t end = std::min(marked.find(mark, begin + 1), marked.size());
+    encode_piece(std::string_view(marked).substr(begin, end - begin), out);
+    begin = end;
   }
 }
 
-void Tokenizer::Impl::encode_plain(std::string_view part, std::vector<std::int32_t>& out) const {
-  if (part.empty()) {
-    return;
+void Tokenizer::Impl::encode_split_after(std::string_view part, std::vector<std::int32_t>& out) const {
+  while (!part.empty()) {
+    const std::size_t found = part.find(split_after);
+    const std::size_t end = found == std::string_view::npos ? part.size() : found + split_after.size();
+    encode_piece(part.substr(0, end), out);
+    part.remove_prefix(end);
   }
+}
+
+/// `first`: whether the part begins the text that encode() was given.
+void Tokenizer::Impl::encode_plain(std::string_view part, bool first, std::vector<std::int32_t>& out) const {
+  if (part.empty()) return;
+  if (metaspace) return encode_metaspace(part, first, out);
+  if (!split_after.empty()) return encode_split_after(part, out);
+  if (!splitter) return encode_piece(part, out);
   std::string prefixed;
   if (add_prefix_space && part[0] != ' ') {
     prefixed = ' ' + std::string(part);
     part = prefixed;
   }
-  splitter.split(part, [&](std::string_view piece) { encode_piece(piece, out); });
+  splitter->split(part, [&](std::string_view piece) { encode_piece(piece, out); });
 }
 
 Tokenizer::Tokenizer(const TokenizerData& data) : impl_(std::make_unique<Impl>(data)) {}
@@ -296,20 +320,19 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
   std::vector<std::int32_t> out;
-  std::size_t plain = 0;  // start of the text since the last special token
-  for (std::size_t at = 0; at < text.size();) {
-    std::int32_t id = 0;
-    std::size_t length = impl_->special_at(text, at, id);
-    if (length == 0) {
-      ++at;
-      continue;
-    }
-    impl_->encode_plain(text.substr(plain, at - plain), out);
-    out.push_back(id);
-    at += length;
-    plain = at;
-  }
-  impl_->encode_plain(text.substr(plain), out);
+  const auto plain = [&](std::string_view part, bool first) {
+    if (impl_->normalizer.empty()) return impl_->encode_plain(part, first, out);
+    const std::string normal = impl_->normalizer(part);
+    if (!impl_->any_normalized) return impl_->encode_plain(normal, first, out);
+    impl_->normalized.split(normal, [&](std::string_view inner, std::optional<std::int32_t> id) {
+      if (id) return out.push_back(*id);
+      impl_->encode_plain(inner, first && inner.data() == normal.data(), out);
+    });
+  };
+  impl_->added.split(text, [&](std::string_view part, std::optional<std::int32_t> id) {
+    if (id) return out.push_back(*id);
+    plain(part, part.data() == text.data());
+  });
   return out;
 }
 
@@ -323,7 +346,7 @@ std::string Tokenizer::decode(const std::vector<std::int32_t>& ids) const {
     }
     out += impl_->text[static_cast<std::size_t>(id)];
   }
-  return out;
+  return out.erase(0, std::min(out.find_first_not_of(' '), impl_->decoded_strip));
 }
 
 std::optional<std::int32_t> Tokenizer::bos() const { return impl_->bos; }

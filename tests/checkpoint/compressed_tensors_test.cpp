@@ -388,7 +388,8 @@ TEST_F(Reading, ConfigsThatCannotBeReadSayWhy) {
   expect_refused(
       parse_error, {"\"targets\""},
       with(group, R"({"group_1": {"weights": {"num_bits": 8, "strategy": "channel"}}, "group_0": {"targets)"));
-  expect_refused(unsupported, {"preset"}, with(group, R"({"W4A16": ["Linear"], "group_0": {"targets)"));
+  expect_refused(unsupported, {"\"W3A5\"", "preset"}, with(group, R"({"W3A5": ["Linear"], "group_0": {"targets)"));
+  expect_refused(parse_error, {"\"g\"", "object"}, with(group, R"({"g": "W4A16", "group_0": {"targets)"));
   expect_refused(unsupported, {"activations of 8 bits"},
                  with("{\"targets\"", "{\"input_activations\": {\"num_bits\": 8, \"dynamic\": false}, \"targets\""));
 }

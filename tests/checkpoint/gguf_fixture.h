@@ -81,7 +81,7 @@ inline TokenizerData tokenizer(std::int64_t tokens = 40) {
   t.tokens = {"<s>", "</s>", "<pad>", "a", "b", "ab", "\xc4\xa0"};
   while (static_cast<std::int64_t>(t.tokens.size()) < tokens) t.tokens.push_back("t" + std::to_string(t.tokens.size()));
   t.merges = {"a b"};
-  t.special = {0, 1, 2};
+  t.added = {AddedToken{0}, AddedToken{1}, AddedToken{2}};
   t.pre = "gpt2";
   t.bos = 0;
   t.eos = 1;

@@ -313,7 +313,7 @@ TEST(GgufReader, TakesDefaultsOfLlamaCpp) {
   EXPECT_EQ(checkpoint->config().vocab, 40);
   EXPECT_EQ(checkpoint->config().pad, std::nullopt);
   EXPECT_FALSE(checkpoint->tokenizer().add_bos);
-  EXPECT_TRUE(checkpoint->tokenizer().special.empty());
+  EXPECT_TRUE(checkpoint->tokenizer().added.empty());
 }
 
 TEST(GgufReader, RefusesModelsThatItCannotRun) {
@@ -370,7 +370,8 @@ TEST(GgufReader, RefusesTokenizersThatItCannotRun) {
     expect_error(code, text, [&] { checkpoint->tokenizer(); });
   };
   refused(ErrorCode::not_found, "no tokenizer", "tokenizer.ggml.model", std::nullopt);
-  refused(ErrorCode::unsupported, "'llama'", "tokenizer.ggml.model", string("llama"));
+  refused(ErrorCode::unsupported, "'bert'", "tokenizer.ggml.model", string("bert"));
+  refused(ErrorCode::parse_error, "tokenizer.ggml.scores", "tokenizer.ggml.model", string("llama"));
   refused(ErrorCode::unsupported, "'starcoder'", "tokenizer.ggml.pre", string("starcoder"));
   refused(ErrorCode::unsupported, "'default'", "tokenizer.ggml.pre", std::nullopt);
   refused(ErrorCode::parse_error, "merges", "tokenizer.ggml.merges", std::nullopt);

@@ -80,7 +80,7 @@ TEST(GgufWriter, ConfigAndTokenizerSurvive) {
     EXPECT_EQ(t.model, p.tokenizer.model);
     EXPECT_EQ(t.tokens, p.tokenizer.tokens);
     EXPECT_EQ(t.merges, p.tokenizer.merges);
-    EXPECT_EQ(t.special, p.tokenizer.special);
+    EXPECT_EQ(t.added, p.tokenizer.added);
     EXPECT_EQ(t.pre, "gpt2");
     EXPECT_TRUE(t.add_bos);
     EXPECT_FALSE(t.ignore_merges);
@@ -184,7 +184,7 @@ TEST(GgufWriter, FillsTheVocabularyAndLeavesOutWhatReadersCompute) {
   const auto checkpoint = open_gguf(write(p, folder.path()));
   EXPECT_EQ(checkpoint->tensors().size(), p.tensors.size() - 1);
   EXPECT_EQ(checkpoint->tokenizer().tokens.back(), "[PAD39]");
-  EXPECT_EQ(checkpoint->tokenizer().special, p.tokenizer.special);
+  EXPECT_EQ(checkpoint->tokenizer().added, p.tokenizer.added);
 }
 
 TEST(GgufWriter, CarriesTheChatTemplate) {
@@ -238,7 +238,7 @@ TEST(GgufWriter, RefusesPlansThatItCannotHold) {
   EXPECT_THAT(refusal([](OutputPlan& p) { p.config.head_dim = 15; }), HasSubstr("even"));
   EXPECT_THAT(refusal([](OutputPlan& p) { p.tokenizer.model = "unigram"; }), HasSubstr("unigram"));
   EXPECT_THAT(refusal([](OutputPlan& p) { p.tokenizer.tokens.resize(41); }), HasSubstr("41 tokens"));
-  EXPECT_THAT(refusal([](OutputPlan& p) { p.tokenizer.special = {40}; }), HasSubstr("special token 40"));
+  EXPECT_THAT(refusal([](OutputPlan& p) { p.tokenizer.added = {AddedToken{40}}; }), HasSubstr("special token 40"));
   EXPECT_THAT(refusal([](OutputPlan& p) { p.tokenizer.pre = "[a-z]+"; }), HasSubstr("[a-z]+"));
   EXPECT_THAT(refusal([](OutputPlan& p) { p.tokenizer.ignore_merges = true; }), HasSubstr("ignore_merges"));
   EXPECT_THAT(refusal([](OutputPlan& p) { p.tokenizer.add_prefix_space = true; }), HasSubstr("prefix space"));

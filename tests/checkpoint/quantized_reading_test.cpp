@@ -236,8 +236,42 @@ TEST_F(QuantizedReading, SeveralGroupsNameTheirModules) {
   }
   expect_refused(ErrorCode::parse_error, {"target \"b\""}, config(R"("a")", R"("c")"));
   expect_refused(ErrorCode::parse_error, {"target \"a\""}, config(R"("a")", R"("a")"));
-  expect_refused(ErrorCode::unsupported, {"re:.*b"}, config(R"("a")", R"("re:.*b")"));
-  expect_refused(ErrorCode::unsupported, {"Linear"}, config(R"("Linear")", R"("Linear")"));
+  expect_refused(ErrorCode::parse_error, {"Linear"}, config(R"("Linear")", R"("Linear")"));
+  // A name goes before an expression, which matches from the beginning, and that before a class.
+  for (const auto& [first, second] : {std::pair{R"("Linear")", R"("re:.*b")"},
+                                      {R"("re:[ab]$")", R"("b")"},
+                                      {R"("re:a")", R"("Linear")"},
+                                      {R"("re:b[^b]", "re:a")", R"("re:b")"}}) {
+    const auto model = open(config(first, second));
+    EXPECT_EQ(model->find("a.weight")->stored_as, "W4A16-channel") << first;
+    EXPECT_EQ(model->find("b.weight")->stored_as, "W8A16-channel") << first;
+  }
+  expect_refused(ErrorCode::parse_error, {"target \"b\""}, config(R"("a")", R"("re:ab")"));
+  expect_refused(ErrorCode::unsupported, {"re:(b", "regular expression"}, config(R"("a")", R"("re:(b")"));
+  expect_refused(ErrorCode::unsupported, {"re:"}, config(R"("a")", "\"re:" + std::string(2000, '(') + "\""));
+  expect_refused(ErrorCode::parse_error, {"target \"re:b\""}, config(R"("re:b")", R"("re:b")"));
+}
+
+TEST_F(QuantizedReading, APresetStandsForItsScheme) {
+  parts_ = {{"m.weight_packed", "I32", "[1, 16]", raw(Words(16, 0x99999999U))},
+            {"m.weight_scale", "F32", "[1, 1]", raw(std::vector<float>{2})},
+            {"m.weight_shape", "I64", "[2]", raw(std::vector<std::int64_t>{1, 128})}};
+  std::sort(parts_.begin(), parts_.end(), [](const auto& x, const auto& y) { return x.data.size() > y.data.size(); });
+  const auto model = open(R"({"quant_method": "compressed-tensors", "format": "pack-quantized",
+                              "config_groups": {"W4A16": ["re:m"], "FP8": ["other"]}})");
+  EXPECT_EQ(model->find("m.weight")->stored_as, "W4A16-g128");
+  EXPECT_THAT(model->load("m.weight").span(), testing::Each(2));
+}
+
+TEST_F(QuantizedReading, AnExpressionCannotTakeForEver) {
+  const std::string name(40, 'a');
+  parts_ = {{name + ".weight", "F8_E4M3", "[1, 1]", raw(Bytes{0x38})},
+            {name + ".weight_scale", "F32", "[1, 1]", raw(std::vector<float>{1})}};
+  std::sort(parts_.begin(), parts_.end(), [](const auto& x, const auto& y) { return x.data.size() > y.data.size(); });
+  const auto model = open(R"({"quant_method": "compressed-tensors", "format": "naive-quantized", "config_groups": {
+      "a": {"targets": ["re:(a|a|aa)*(a*)*b"], "weights": {"num_bits": 4, "strategy": "channel"}},
+      "b": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float", "strategy": "channel"}}}})");
+  EXPECT_EQ(model->find(name + ".weight")->stored_as, "W8A16-fp8-channel");
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST(SideFiles, ASourceWithoutThemGetsThemFromThePlan) {
   plan.tokenizer = {.model = "bpe",
                     .tokens = {"<s>", "a", "b", "ab"},
                     .merges = {"a b"},
-                    .special = {0},
+                    .added = {AddedToken{0}},
                     .pre = "gpt2",
                     .normalizer = {},
                     .bos = 0,
@@ -71,7 +71,7 @@ TEST(SideFiles, ASourceWithoutThemGetsThemFromThePlan) {
     EXPECT_EQ(again.model, "bpe");
     EXPECT_EQ(again.tokens, plan.tokenizer.tokens);
     EXPECT_EQ(again.merges, plan.tokenizer.merges);
-    EXPECT_EQ(again.special, plan.tokenizer.special);
+    EXPECT_EQ(again.added, plan.tokenizer.added);
     EXPECT_EQ(again.pre, pre);
     EXPECT_FALSE(again.add_prefix_space);
     EXPECT_EQ(again.bos, 0);

@@ -21,7 +21,7 @@ TEST(TokenizerJson, ReadsVocabularyMergesAndSpecialTokens) {
   EXPECT_EQ(d.model, "bpe");
   EXPECT_THAT(d.tokens, testing::ElementsAre("a", "b", "ab", "<s>"));
   EXPECT_THAT(d.merges, testing::ElementsAre("a b"));
-  EXPECT_THAT(d.special, testing::ElementsAre(3));
+  EXPECT_THAT(d.added, testing::ElementsAre(AddedToken{3}));
   EXPECT_EQ(d.pre, "gpt2");
   EXPECT_FALSE(d.add_prefix_space);
   EXPECT_EQ(d.bos, std::nullopt);
@@ -34,8 +34,50 @@ TEST(TokenizerJson, ReadsNewerSpellings) {
       R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\d+"}, "behavior": "Isolated"},
           {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]})"));
   EXPECT_EQ(split.pre, "\\d+");
-  EXPECT_EQ(parse(tokenizer(R"({"type": "Metaspace"})")).pre, "Metaspace");
-  EXPECT_EQ(parse(tokenizer(byte_level, "[]", R"(, "normalizer": {"type": "NFC"})")).normalizer, "NFC");
+  EXPECT_EQ(parse(tokenizer(R"({"type": "Whitespace"})")).pre, "Whitespace");
+  EXPECT_THAT(parse(tokenizer(byte_level, "[]", R"(, "normalizer": {"type": "NFC"})")).normalizer,
+              testing::ElementsAre(NormalizerStep{"NFC", "", ""}));
+}
+
+TEST(TokenizerJson, ReadsWhatSentencePieceVocabulariesSay) {
+  const std::string text = R"({
+    "added_tokens": [{"id": 3, "content": "<u>", "special": false, "normalized": true, "rstrip": true}],
+    "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "_"},
+      {"type": "Replace", "pattern": {"String": " "}, "content": "_"},
+      {"type": "Replace", "pattern": {"Regex": "x+"}, "content": "x"}]},
+    "pre_tokenizer": {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "split": false},
+    "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "_"}, "content": " "},
+      {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+    "model": {"type": "BPE", "unk_token": "a", "fuse_unk": true, "byte_fallback": true,
+              "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}})";
+  const TokenizerData d = parse(text);
+  EXPECT_FALSE(d.byte_level);
+  EXPECT_THAT(d.added, testing::ElementsAre(AddedToken{3, false, true, false, true, false}));
+  EXPECT_THAT(d.normalizer,
+              testing::ElementsAre(NormalizerStep{"Prepend", "", "_"}, NormalizerStep{"Replace", " ", "_"},
+                                   NormalizerStep{"Replace by a regular expression", "", "x"}));
+  EXPECT_EQ(d.metaspace, (Metaspace{"_", Metaspace::Prepend::first, false}));
+  EXPECT_EQ(d.unknown, 0);
+  EXPECT_TRUE(d.fuse_unknown && d.byte_fallback);
+  EXPECT_EQ(d.decoded_space, "_");
+  EXPECT_EQ(d.decoded_strip, 1);
+  const std::string gemma = R"({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious"})";
+  EXPECT_EQ(parse(tokenizer(gemma)).split_after, " ");
+  EXPECT_EQ(parse(tokenizer(R"({"type": "Metaspace", "add_prefix_space": false})")).metaspace,
+            (Metaspace{"\u2581", Metaspace::Prepend::never, true}));
+}
+
+TEST(TokenizerJson, WhatNoTokenizerHereDoesIsPassedOnByName) {
+  const auto model = [](const std::string& extra) {
+    return parse(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [])" + extra + "}}").model;
+  };
+  EXPECT_EQ(model(""), "bpe");
+  EXPECT_EQ(model(R"(, "dropout": 0.1)"), "bpe with dropout");
+  EXPECT_EQ(model(R"(, "end_of_word_suffix": "</w>")"), "bpe with end_of_word_suffix");
+  EXPECT_EQ(parse(tokenizer(R"({"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Removed"})")).pre, "Split");
+  EXPECT_EQ(
+      parse(tokenizer(R"({"type": "Sequence", "pretokenizers": [{"type": "Metaspace"}, {"type": "Digits"}]})")).pre,
+      "Sequence");
 }
 
 TEST(TokenizerJson, TheBeginningTokenComesFromWhoeverNamesIt) {
@@ -70,7 +112,11 @@ TEST(TokenizerJson, DamageIsRefusedByName) {
   refused(R"({"model": {"type": "BPE", "vocab": {"a": 0, "a": 1}, "merges": []}})", {"\"a\" appears twice"});
   refused(tokenizer(byte_level, R"(["ab"])"), {"merge", "ab"});
   refused(tokenizer(byte_level, R"([["a"]])"), {"merge"});
+
   refused(tokenizer("7"), {"pre_tokenizer"});
+  refused(tokenizer(R"({"type": "Metaspace", "prepend_scheme": "last"})"), {"prepend_scheme", "last"});
+  refused(tokenizer(byte_level, "[]", R"(, "normalizer": {"type": "Replace"})"), {"pattern"});
+  refused(tokenizer(byte_level, "[]", R"(, "normalizer": 3)"), {"normalizer"});
   refused(tokenizer(byte_level), {"tokenizer_config.json"}, "[]");
   refused(tokenizer(byte_level), {"bos_token"}, R"({"bos_token": 5})");
 }

@@ -1,11 +1,25 @@
 // Any bytes: the header parser and the readers of metadata either succeed or throw advisor::Error. What parses must
-// survive being written and parsed again.
+// survive being written and parsed again. The same bytes as a file: refused, or opened and read.
 #include <cstring>
 
 #include "checkpoint/gguf.h"
 #include "core/error.h"
+#include "model_folder.h"
 
 using namespace advisor;
+
+namespace {
+
+void open_as_file(std::string_view bytes) {
+  fuzz::write("model.gguf", bytes);
+  try {
+    fuzz::read_all(*open_checkpoint(fuzz::folder() / "model.gguf"));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::internal) __builtin_trap();
+  }
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const gguf::ReadAt read = [data](std::int64_t offset, std::span<std::byte> out) {
@@ -34,5 +48,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     gguf::to_tokenizer(header, "fuzz");
   } catch (const Error&) {
   }
+  open_as_file({reinterpret_cast<const char*>(data), size});
   return 0;
 }

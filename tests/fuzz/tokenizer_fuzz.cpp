@@ -29,7 +29,7 @@ TokenizerData small_data(std::string pre) {
     merged.erase(merged.find(' '), 1);
     data.tokens.push_back(merged);
   }
-  data.special = {static_cast<std::int64_t>(data.tokens.size())};
+  data.added = {{static_cast<std::int64_t>(data.tokens.size())}};
   data.tokens.emplace_back("<s>");
   return data;
 }

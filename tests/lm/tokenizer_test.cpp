@@ -157,7 +157,7 @@ TEST(Tokenizer, SpecialTokensAreMatchedWholeAndTheLongestWins) {
   TokenizerData data = bytes_only();
   auto base = static_cast<std::int32_t>(data.tokens.size());
   for (const char* token : {"<a>", "<a>b", "\u00e9!"}) {
-    data.special.push_back(static_cast<std::int64_t>(data.tokens.size()));
+    data.added.push_back({static_cast<std::int64_t>(data.tokens.size())});
     data.tokens.emplace_back(token);
   }
   Tokenizer tokenizer(data);
@@ -193,7 +193,7 @@ TEST(Tokenizer, RefusesWhatItCannotDo) {
     expect_refusal([&] { Tokenizer tokenizer(data); }, code, parts);
   };
   refused([](auto& d) { d.model = "unigram"; }, ErrorCode::unsupported, {"unigram", "BPE"});
-  refused([](auto& d) { d.normalizer = "NFKC"; }, ErrorCode::unsupported, {"NFKC"});
+  refused([](auto& d) { d.normalizer = {{"NFKC", "", ""}}; }, ErrorCode::unsupported, {"NFKC"});
   refused([](auto& d) { d.pre = "deepseek-llm"; }, ErrorCode::unsupported, {"deepseek-llm"});
   refused([](auto& d) { d.pre = "(\\p{Nonsense}+"; }, ErrorCode::unsupported, {"Nonsense"});
   refused([](auto& d) { d.tokens[5] = "\u4e2d\u4e2d"; }, ErrorCode::unsupported, {"byte"});
@@ -205,8 +205,8 @@ TEST(Tokenizer, RefusesDataThatContradictsItself) {
     change(data);
     expect_refusal([&] { Tokenizer tokenizer(data); }, ErrorCode::parse_error, parts);
   };
-  refused([](auto& d) { d.special.push_back(-1); }, {"-1"});
-  refused([](auto& d) { d.special.push_back(4096); }, {"4096"});
+  refused([](auto& d) { d.added.push_back({-1}); }, {"-1"});
+  refused([](auto& d) { d.added.push_back({4096}); }, {"4096"});
   refused([](auto& d) { d.tokens[2] = ""; }, {"special token 2"});
   refused([](auto& d) { d.bos = 5000; }, {"5000"});
   refused([](auto& d) { d.merges[7] = "lonely"; }, {"merge 7", "lonely"});

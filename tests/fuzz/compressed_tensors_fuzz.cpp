@@ -1,0 +1,7 @@
+// Any bytes as a folder whose quant_method is "compressed-tensors": opening fails with advisor::Error or gives weights
+// whose rows can be read or refused.
+#include "model_folder.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return advisor::fuzz::read_as("compressed-tensors", data, size);
+}
