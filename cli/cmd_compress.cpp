@@ -63,7 +63,7 @@ void print(const CompressPlan& plan, std::FILE* out) {
                  engines.empty() ? "" : ("; read by " + engines).c_str());
   }
   if (!plan.calibration.empty()) std::fprintf(out, "  calibration  %s\n", plan.calibration.c_str());
-  std::fprintf(out, "  disk         %s needed, %s free\n", bytes(plan.output_bytes).c_str(),
+  std::fprintf(out, "  disk         %s needed, %s free\n", bytes(plan.output_bytes + plan.scratch_bytes).c_str(),
                bytes(plan.disk_free).c_str());
   std::fprintf(out, "  memory       at most %s\n", bytes(plan.peak_memory).c_str());
   std::fprintf(out, "  time         about %.1f s on this machine\n", plan.seconds);
@@ -108,6 +108,7 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "stay within this, e.g. 8GiB; activations beyond it go to a file (default: most of what is free)")(
       "threads", po::value<std::int64_t>()->default_value(0)->value_name("N"),
       "0 = all cores; the bytes do not depend on it")("overwrite", "replace OUT if it exists")(
+      "resume", "go on with the run of the same command that was killed or cancelled")(
       "dry-run", "print what would be done, write nothing");
   po::positional_options_description positional;
   positional.add("model", 1).add("out", 1);
@@ -126,6 +127,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
     request.memory = static_cast<std::int64_t>(parse_quantity(values["memory"].as<std::string>(), Dimension::bytes));
   request.threads = static_cast<int>(non_negative(values, "threads"));
   request.overwrite = values.count("overwrite") != 0;
+  request.resume = values.count("resume") != 0;
+  request.keep_cancelled = true;
 
   const Advisor advisor = open_advisor(values);
   const bool json = values.count("json") != 0;
@@ -159,8 +162,11 @@ const Command compress_command = {
     "compress", "quantize a checkpoint and export it",
     "compress MODEL OUT [--technique rtn] [--scheme W4A16-g128] [--format LIST] [--dry-run] [--json]",
     "Streams the model through a technique into one or more formats, then reopens every file and compares it with\n"
-    "the source. OUT appears whole or not at all; its bytes do not depend on the thread count. Ctrl-C cancels and\n"
-    "leaves nothing behind. The plan (disk, memory, time, engines) is printed first; --dry-run stops there.\n",
+    "the source. OUT appears whole or not at all; its bytes do not depend on the thread count. The plan (disk, "
+    "memory,\n"
+    "time, engines) is printed first; --dry-run stops there.\n"
+    "A failure leaves nothing behind. Ctrl-C, a kill or a power failure leave OUT.partial-*: the same command with\n"
+    "--resume goes on behind the last finished block (or tensors) and ends with the same bytes; otherwise remove it.\n",
     run};
 
 }  // namespace advisor::cli

@@ -77,13 +77,14 @@ std::string read_text(const std::filesystem::path& path, std::int64_t limit) {
   return text;
 }
 
-OutputFile::OutputFile(const std::filesystem::path& path, std::int64_t size) : path_(path) {
-  descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+OutputFile::OutputFile(const std::filesystem::path& path, std::int64_t size, bool resume) : path_(path) {
+  descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | (resume ? 0 : O_EXCL) | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail_writing("create", path, errno);
-  const int error = size == 0 ? 0 : ::posix_fallocate(descriptor_, 0, size);
+  int error = size == 0 ? 0 : ::posix_fallocate(descriptor_, 0, size);
+  if (error == 0 && resume && ::ftruncate(descriptor_, size) != 0) error = errno;
   if (error != 0) {
     ::close(descriptor_);
-    ::unlink(path.c_str());
+    if (!resume) ::unlink(path.c_str());
     fail_writing(("reserve " + std::to_string(size) + " bytes for").c_str(), path, error);
   }
 }
@@ -110,6 +111,10 @@ void OutputFile::write(std::int64_t offset, std::span<const std::byte> bytes) co
   // Only a hint, so that its failure means nothing.
   if (before / writeback_step != (before + size) / writeback_step)
     ::sync_file_range(descriptor_, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+void OutputFile::flush() const {
+  if (::fdatasync(descriptor_) != 0) fail_writing("write", path_, errno);
 }
 
 void OutputFile::close() {

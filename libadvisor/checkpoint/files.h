@@ -41,7 +41,9 @@ class InputFile {
 /// few megabytes, so that the flush at the end of a job finds little left to do.
 class OutputFile {
  public:
-  OutputFile(const std::filesystem::path& path, std::int64_t size);  ///< throws io_error; leaves no file behind then
+  /// `resume`: goes on with the file that an interrupted run left, whose bytes stay. Throws io_error, and leaves no new
+  /// file behind then.
+  OutputFile(const std::filesystem::path& path, std::int64_t size, bool resume = false);
   ~OutputFile();
   OutputFile(OutputFile&& other) noexcept;
   OutputFile(const OutputFile&) = delete;
@@ -49,7 +51,8 @@ class OutputFile {
   OutputFile& operator=(OutputFile&&) = delete;
 
   void write(std::int64_t offset, std::span<const std::byte> bytes) const;
-  void close();  ///< does not wait for the device: see sync_file
+  void flush() const;  ///< waits until what was written is on the device
+  void close();        ///< does not wait for the device: see sync_file
 
  private:
   std::filesystem::path path_;

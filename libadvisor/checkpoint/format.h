@@ -30,6 +30,7 @@ struct OutputPlan {
                           ///< scales, "bf16"
   std::string scheme_id;  ///< "W4A16-g128"; for names and metadata
   bool importance = false;  ///< GGUF: matrices come with the importance of their columns; a few mixes depend on it
+  bool resume = false;      ///< the folder holds what an interrupted run of this plan wrote: the writer goes on with it
 };
 
 /// Writes one model into a folder that the job created and will rename. Calls for distinct row ranges may come from
@@ -45,6 +46,10 @@ class FormatWriter {
                           std::span<const float> importance = {}, std::span<float> stored = {}) = 0;
   /// Rows [begin, begin + q.rows) of a tensor with a scheme; begin is a multiple of 32.
   virtual void write_quantized(std::size_t tensor, std::int64_t begin, const QuantizedTensor& q) = 0;
+  /// The file holds all rows of a tensor already: an interrupted run wrote them.
+  virtual void skip(std::size_t /*tensor*/) {}
+  /// Waits until what was written so far is on the device.
+  virtual void flush() = 0;
   /// Writes index, config.json with quantization_config, tokenizer. What was written is on its way to the device, not
   /// yet there: whoever renames the folder flushes it first.
   virtual void finish() = 0;

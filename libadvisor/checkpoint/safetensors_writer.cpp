@@ -94,14 +94,14 @@ SafetensorsLayout lay_out_safetensors(const std::vector<StoredTensor>& tensors, 
 }
 
 SafetensorsWriter::SafetensorsWriter(std::vector<StoredTensor> tensors, const std::filesystem::path& folder,
-                                     std::int64_t limit)
+                                     std::int64_t limit, bool resume)
     : tensors_(std::move(tensors)), layout_(lay_out_safetensors(tensors_, limit)) {
   for (const auto& shard : layout_.shards) {
-    files_.emplace_back(folder / shard.file, shard.bytes);
+    files_.emplace_back(folder / shard.file, shard.bytes, resume);
     files_.back().write(0, bytes_of(shard.head));
   }
   if (!layout_.index.empty()) {
-    files_.emplace_back(folder / index_name, static_cast<std::int64_t>(layout_.index.size()));
+    files_.emplace_back(folder / index_name, static_cast<std::int64_t>(layout_.index.size()), resume);
     files_.back().write(0, bytes_of(layout_.index));
   }
 }
@@ -113,6 +113,10 @@ void SafetensorsWriter::write(std::size_t tensor, std::int64_t offset, std::span
   }
   const auto& place = layout_.places[tensor];
   files_[place.shard].write(place.offset + offset, bytes);
+}
+
+void SafetensorsWriter::flush() const {
+  for (const files::OutputFile& file : files_) file.flush();
 }
 
 void SafetensorsWriter::finish() {

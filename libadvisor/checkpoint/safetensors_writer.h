@@ -47,11 +47,13 @@ SafetensorsLayout lay_out_safetensors(const std::vector<StoredTensor>& tensors, 
 
 class SafetensorsWriter {
  public:
-  /// Creates the files, takes their space and writes headers and index.
+  /// Creates the files, takes their space and writes headers and index. `resume`: goes on with those that an
+  /// interrupted run of the same layout left.
   SafetensorsWriter(std::vector<StoredTensor> tensors, const std::filesystem::path& folder,
-                    std::int64_t limit = shard_limit);
+                    std::int64_t limit = shard_limit, bool resume = false);
   /// Bytes [offset, offset + bytes.size()) of a tensor's data. Thread-safe.
   void write(std::size_t tensor, std::int64_t offset, std::span<const std::byte> bytes) const;
+  void flush() const;  ///< waits until what was written is on the device
   void finish();
 
  private:

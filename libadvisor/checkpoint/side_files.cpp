@@ -182,10 +182,10 @@ std::vector<SideFile> side_files(const OutputPlan& plan, const std::string& quan
   return side;
 }
 
-void write_side_files(const std::vector<SideFile>& side, const fs::path& folder) {
+void write_side_files(const std::vector<SideFile>& side, const fs::path& folder, bool resume) {
   for (const SideFile& file : side) {
     const std::string content = file.from.empty() ? file.content : files::read_text(file.from, side_limit);
-    files::OutputFile out(folder / file.name, static_cast<std::int64_t>(content.size()));
+    files::OutputFile out(folder / file.name, static_cast<std::int64_t>(content.size()), resume);
     out.write(0, std::as_bytes(std::span(content)));
     out.close();
   }

@@ -21,7 +21,8 @@ struct SideFile {
 /// folder, tokenizer and licence files. A source without them (GGUF) gets them from plan.config and plan.tokenizer.
 std::vector<SideFile> side_files(const OutputPlan& plan, const std::string& quantization_config);
 
-void write_side_files(const std::vector<SideFile>& side, const std::filesystem::path& folder);
+/// `resume`: over those that an interrupted run left.
+void write_side_files(const std::vector<SideFile>& side, const std::filesystem::path& folder, bool resume = false);
 
 /// "bf16" -> DType; throws invalid_argument for anything but bf16, f16 and f32.
 DType dense_type(const OutputPlan& plan);

@@ -91,24 +91,39 @@ class BlockCompressor {
         architecture_(find_architecture(job.source->config().architecture)),
         outputs_(outputs),
         meter_(meter),
-        notes_(notes),
-        written_(job.source->tensors().size(), false) {
+        notes_(notes) {
     const auto& tensors = job.source->tensors();
     for (std::size_t i = 0; i < tensors.size(); ++i) index_.emplace(tensors[i].name, i);
   }
 
-  std::vector<bool> run(const std::filesystem::path& folder) {
+  void run(const std::filesystem::path& folder, const Finished& done) {
+    notes_.insert(notes_.end(), done.notes.begin(), done.notes.end());
+    saved_notes_ = notes_.size();
+    if (done.blocks < job_.source->config().layers) run_from(done.blocks, done.activations, folder);
+    Activations::remove_files(folder, -1);
+  }
+
+ private:
+  void run_from(std::int64_t first, std::uint64_t print, const std::filesystem::path& folder) {
     check_model(*job_.source);
     std::vector<std::int64_t> lengths;
     for (const auto& sequence : job_.calibration.sequences)
       lengths.push_back(static_cast<std::int64_t>(sequence.size()));
-    Activations activations(lengths, job_.source->config().hidden, job_.activation_budget, folder);
-    embed_all(job_, architecture_, activations);
-    for (std::int64_t layer = 0; layer < job_.source->config().layers; ++layer) run_block(layer, activations);
-    return std::move(written_);
+    Activations activations(lengths, job_.source->config().hidden, job_.activation_budget, folder,
+                            job_.keep_activations);
+    if (first == 0 || lengths.empty()) {
+      activations.begin(0);
+      embed_all(job_, architecture_, activations);
+      activations.end();
+    } else {
+      activations.load(first, print, job_.threads);
+    }
+    for (std::int64_t layer = first; layer < job_.source->config().layers; ++layer) {
+      run_block(layer, activations);
+      Activations::remove_files(folder, layer + 1);
+    }
   }
 
- private:
   void run_block(std::int64_t layer, Activations& activations) {
     const ModelConfig& config = job_.source->config();
     const std::string name = "block " + std::to_string(layer + 1) + " of " + std::to_string(config.layers);
@@ -125,9 +140,17 @@ class BlockCompressor {
       meter_.advance(name + ", solving", 0);
     }
     write_norms(block);
-    if (data && layer + 1 < config.layers) {
+    const bool passes_on = data && layer + 1 < config.layers;
+    std::uint64_t print = 0;
+    if (passes_on) {
       const auto tick = [&] { meter_.advance(name + ", passing on", 0); };
+      activations.begin(layer + 1);
       advance_block(config, architecture_, layer, block, activations, job_.threads, tick);
+      print = activations.end();
+    }
+    if (print != 0 || !passes_on) {  // without its inputs nobody could go on with the next block
+      outputs_.save(layer + 1, print, std::span(notes_).subspan(saved_notes_));
+      saved_notes_ = notes_.size();
     }
     meter_.advance(name, std::exchange(bytes_, 0));
   }
@@ -285,7 +308,6 @@ class BlockCompressor {
   void finish(const std::string& name) {
     const std::size_t tensor = index_.at(name);
     outputs_.finish_tensor(tensor);
-    written_[tensor] = true;
     bytes_ += job_.source->tensors()[tensor].bytes;
   }
 
@@ -294,17 +316,17 @@ class BlockCompressor {
   Outputs& outputs_;
   Meter& meter_;
   std::vector<std::string>& notes_;
-  std::vector<bool> written_;
   std::unordered_map<std::string, std::size_t> index_;
-  std::int64_t bytes_ = 0;  ///< of the source, finished but not yet reported
-  bool changed_ = false;    ///< weights are no longer those of the source
+  std::size_t saved_notes_ = 0;  ///< notes that the journal has
+  std::int64_t bytes_ = 0;       ///< of the source, finished but not yet reported
+  bool changed_ = false;         ///< weights are no longer those of the source
 };
 
 }  // namespace
 
-std::vector<bool> compress_blocks(const PreparedJob& job, const std::filesystem::path& folder, Outputs& outputs,
-                                  Meter& meter, std::vector<std::string>& notes) {
-  return BlockCompressor(job, outputs, meter, notes).run(folder);
+void compress_blocks(const PreparedJob& job, const std::filesystem::path& folder, const Finished& done,
+                     Outputs& outputs, Meter& meter, std::vector<std::string>& notes) {
+  BlockCompressor(job, outputs, meter, notes).run(folder, done);
 }
 
 }  // namespace advisor

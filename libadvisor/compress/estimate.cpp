@@ -164,8 +164,12 @@ double estimate_seconds(const PreparedJob& job) {
   const double blocks = job.by_blocks ? block_work(job) / product_rate() : 0;
   const double working = (tiles * per_tile + blocks) / job.threads;
   const double rate = disk_rate(job.out.parent_path());
+  // Activations are written once per block where they are kept.
+  const auto blocks_kept = static_cast<double>(job.keep_activations ? job.source->config().layers : 0);
+  const double written =
+      static_cast<double>(job.plan.output_bytes) + blocks_kept * static_cast<double>(job.plan.scratch_bytes) / 2;
   // The device takes what is written while the work goes on.
-  return rate > 0 ? std::max(working, static_cast<double>(job.plan.output_bytes) / rate) : working;
+  return rate > 0 ? std::max(working, written / rate) : working;
 }
 
 }  // namespace advisor

@@ -5,8 +5,10 @@
 #include <chrono>
 #include <future>
 #include <new>
+#include <optional>
 
 #include "compress/blocks.h"
+#include "compress/journal.h"
 #include "compress/meter.h"
 #include "compress/output.h"
 #include "compress/outputs.h"
@@ -50,22 +52,34 @@ void compress_tiles(const PreparedJob& job, const std::vector<std::size_t>& left
     }
     meter.advance(tensor.name, tile.source_bytes);
   };
-  for_each_tile(tensors, job.threads, write, [&](std::size_t tensor) { outputs.finish_tensor(left[tensor]); });
+  try {
+    for_each_tile(tensors, job.threads, write, [&](std::size_t tensor) {
+      outputs.finish_tensor(left[tensor]);
+      outputs.save_when_due();
+    });
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled && job.keep_cancelled) outputs.save_rest();
+    throw;
+  }
 }
 
-Expectations compress(const PreparedJob& job, const std::filesystem::path& folder, Meter& meter,
+Expectations compress(const PreparedJob& job, const std::filesystem::path& folder, Journal& journal, Meter& meter,
                       std::vector<std::string>& notes) {
-  Outputs outputs(job, folder);
-  std::vector<bool> written(job.source->tensors().size(), false);
-  if (job.by_blocks) written = compress_blocks(job, folder, outputs, meter, notes);
+  Outputs outputs(job, folder, journal);
+  const auto& tensors = job.source->tensors();
+  std::int64_t finished = 0;
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (outputs.finished(i)) finished += tensors[i].bytes;
+  if (finished > 0) meter.advance("finished before", finished);
+  if (job.by_blocks) compress_blocks(job, folder, Finished(journal.finished()), outputs, meter, notes);
   std::vector<std::size_t> left;
-  for (std::size_t i = 0; i < written.size(); ++i)
-    if (!written[i]) left.push_back(i);
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (!outputs.finished(i)) left.push_back(i);
   for (const OutputJob& output : job.outputs)
     for (const std::size_t i : left)
       if (output.plan.tensors[i].scheme && job.by_blocks)
-        throw Error(ErrorCode::unsupported, job.source->tensors()[i].name +
-                                                " is no linear layer of a decoder block; leave it out of the targets");
+        throw Error(ErrorCode::unsupported,
+                    tensors[i].name + " is no linear layer of a decoder block; leave it out of the targets");
   compress_tiles(job, left, outputs, meter);
   return outputs.finish();
 }
@@ -119,35 +133,61 @@ void verify_all(const PreparedJob& job, const std::filesystem::path& folder, con
   report.verify_seconds = seconds_since(stage);
 }
 
-CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
-  const auto start = Clock::now();
-  PreparedJob job = prepare(request);
-  job.plan.seconds = estimate_seconds(job);
-  PartialFolder partial(job.out);
+void remove_journal(const std::filesystem::path& out) {
+  std::error_code ignored;  // the output is complete with it too
+  std::filesystem::remove(out / journal_file_name, ignored);
+}
 
+CompressReport work(PreparedJob& job, const PartialFolder& partial, Journal& journal, const ProgressFn& progress) {
   CompressReport report;
   Expectations expected;
   {
     const auto stage = Clock::now();
     Meter meter(progress, "compress", job.plan.source_bytes);
-    expected = compress(job, partial.path(), meter, job.plan.notes);
+    expected = compress(job, partial.path(), journal, meter, job.plan.notes);
     report.compress_seconds = seconds_since(stage);
   }
   verify_all(job, partial.path(), expected, progress, report);
   report.plan = std::move(job.plan);
   report.threads = job.threads;
   report.version = version();
-  report.peak_memory = peak_resident_memory();
-  report.seconds = seconds_since(start);
-  write_file(partial.path() / report_file_name, to_json(report) + "\n");
-  partial.commit(request.overwrite);
   return report;
+}
+
+CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
+  const auto start = Clock::now();
+  PreparedJob job = prepare(request);
+  job.plan.seconds = estimate_seconds(job);
+  // The folder of an interrupted run is ours, to be removed on failure, once its journal is locked.
+  std::optional<Journal> journal;
+  if (request.resume) journal.emplace(Journal::resume(job.interrupted));
+  PartialFolder partial(job.out, job.interrupted);
+  if (!journal) journal.emplace(Journal::create(partial.path(), job.identity));
+  try {
+    CompressReport report = work(job, partial, *journal, progress);
+    report.peak_memory = peak_resident_memory();
+    report.seconds = seconds_since(start);
+    std::filesystem::remove(partial.path() / report_file_name);  // of a run that was killed behind this line
+    write_file(partial.path() / report_file_name, to_json(report) + "\n");
+    partial.commit(request.overwrite);
+    remove_journal(job.out);
+    return report;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::cancelled) throw;
+    const bool keep = job.keep_cancelled && !journal->finished().tensors.empty();
+    if (!keep) throw Error(ErrorCode::cancelled, "cancelled; nothing was kept of the output");
+    partial.keep();
+    throw Error(ErrorCode::cancelled, "cancelled; what is finished stays in " + partial.path().string() +
+                                          ": the same command with --resume goes on, or remove that folder");
+  }
 }
 
 }  // namespace
 
 CompressReport run_compression(const CompressRequest& request, const ProgressFn& progress) {
   try {
+    // A run that was killed right behind its rename has finished and left but its journal.
+    if (request.resume && std::filesystem::exists(request.out / report_file_name)) remove_journal(request.out);
     return run(request, progress);
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "not enough memory to compress " + request.model.string() +

@@ -1,7 +1,7 @@
 // One compression: dry run, run with progress and cancel, verification, report.
 #pragma once
 
-#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -22,6 +22,14 @@ struct CompressRequest {
   std::int64_t memory = 0;         ///< bytes the job should stay within; 0 = most of what is free now
   int threads = 0;                 ///< 0 = all cores
   bool overwrite = false;          ///< replace an existing output folder
+  /// Go on with the run of exactly this request that was killed or cancelled, from its last finished block or tensor.
+  /// The output is that of a run without interruption, byte for byte. Throws not_found when there is no such run,
+  /// invalid_argument when something else was asked of it, there are several, or a process still works on it.
+  bool resume = false;
+  bool keep_cancelled = false;  ///< a run that progress cancels leaves what it finished; a resumed one always does
+  /// Between two flushes of finished tensors, which is what a power failure may cost; blocks are flushed one by one.
+  /// The default is the time after which the kernel writes to the device by itself.
+  std::chrono::milliseconds save_interval{30'000};
 };
 
 /// What will happen, before it happens.
@@ -38,7 +46,8 @@ struct CompressPlan {
   };
   std::vector<Output> outputs;
   std::int64_t source_bytes = 0, output_bytes = 0, disk_free = 0, peak_memory = 0;  ///< peak_memory is a bound
-  double seconds = 0;  ///< estimate, from a quick self-measurement on this machine
+  std::int64_t scratch_bytes = 0;  ///< of activations that lie beside the output while the job runs
+  double seconds = 0;              ///< estimate, from a quick self-measurement on this machine
   std::int64_t tensors = 0, quantized_tensors = 0;
   std::vector<std::string> notes;
 };
@@ -81,7 +90,8 @@ struct CompressReport {
 CompressPlan plan_compression(const CompressRequest& request);
 
 /// Writes to `<out>.partial-<pid>`, fsyncs, verifies by reopening, writes advisor_report.json, renames.
-/// On any failure nothing is left behind. Throws cancelled when progress returns false.
+/// On any failure nothing is left behind; a process that is killed leaves that folder with a journal, from which
+/// `resume` goes on. Throws cancelled when progress returns false.
 CompressReport run_compression(const CompressRequest& request, const ProgressFn& progress);
 
 /// schema "advisor.compression/1"

@@ -15,7 +15,7 @@ void Meter::advance(const std::string& item, std::int64_t bytes) {
   progress_.done += bytes;
   progress_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   if (callback_ && !stopped_) stopped_ = !callback_(progress_);
-  if (stopped_) throw Error(ErrorCode::cancelled, "cancelled; nothing was kept of the output");
+  if (stopped_) throw Error(ErrorCode::cancelled, "cancelled");
 }
 
 }  // namespace advisor

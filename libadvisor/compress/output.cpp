@@ -127,7 +127,8 @@ std::int64_t folder_bytes(const fs::path& folder) {
   std::int64_t bytes = 0;
   std::error_code error;
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (it->is_regular_file(error)) bytes += static_cast<std::int64_t>(it->file_size(error));
+    if (it->is_regular_file(error) && it->path().filename() != journal_file_name)
+      bytes += static_cast<std::int64_t>(it->file_size(error));
   if (error) throw Error(ErrorCode::io_error, "cannot list " + folder.string() + ": " + error.message());
   return bytes;
 }
@@ -178,7 +179,8 @@ std::string weights_sha256(const fs::path& folder,
   return text;
 }
 
-PartialFolder::PartialFolder(fs::path out) : out_(std::move(out)) {
+PartialFolder::PartialFolder(fs::path out, const fs::path& interrupted) : out_(std::move(out)), path_(interrupted) {
+  if (!path_.empty()) return;
   // A number follows only when an earlier process of the same id was killed (in containers ids repeat).
   const std::string base = out_.string() + ".partial-" + std::to_string(::getpid());
   for (int n = 0;; ++n) {

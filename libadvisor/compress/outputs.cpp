@@ -18,7 +18,8 @@ void add_squares(std::span<const float> source, std::span<const float> decoded, 
   distance.norm += piece.norm;
 }
 
-Outputs::Outputs(const PreparedJob& job, const std::filesystem::path& folder) : job_(job) {
+Outputs::Outputs(const PreparedJob& job, const std::filesystem::path& folder, Journal& journal)
+    : job_(job), journal_(journal), finished_(job.source->tensors().size(), false) {
   for (const OutputJob& output : job.outputs) {
     const auto place = folder / output.subfolder;
     std::error_code error;
@@ -29,6 +30,20 @@ Outputs::Outputs(const PreparedJob& job, const std::filesystem::path& folder) : 
   const std::size_t tensors = job.source->tensors().size();
   tiles_.assign(job.outputs.size(), std::vector<std::vector<TileRecord>>(tensors));
   expected_.assign(job.outputs.size(), std::vector<Expected>(tensors));
+  for (const Finished::Piece& piece : journal.finished().tensors) take_over(piece);
+}
+
+void Outputs::take_over(const Finished::Piece& piece) {
+  const TensorInfo* tensor = job_.source->find(piece.tensor);
+  if (tensor == nullptr || piece.expected.size() != writers_.size())
+    throw Error(ErrorCode::internal, "the journal of the interrupted run names " + piece.tensor +
+                                         ", which is not written here; start anew without resuming");
+  const auto index = static_cast<std::size_t>(tensor - job_.source->tensors().data());
+  finished_[index] = true;
+  for (std::size_t output = 0; output < writers_.size(); ++output) {
+    expected_[output][index] = piece.expected[output];
+    writers_[output]->skip(index);
+  }
 }
 
 void Outputs::write_rows(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> rows,
@@ -84,6 +99,28 @@ void Outputs::finish_tensor(std::size_t tensor) {
     }
     std::vector<TileRecord>().swap(tiles_[output][tensor]);
   }
+  finished_[tensor] = true;
+  unsaved_.push_back(tensor);
+}
+
+void Outputs::save(std::int64_t blocks, std::uint64_t activations, std::span<const std::string> notes) {
+  for (const auto& writer : writers_) writer->flush();
+  Finished piece{{}, blocks, activations, {notes.begin(), notes.end()}};
+  for (const std::size_t tensor : unsaved_) {
+    Finished::Piece& entry = piece.tensors.emplace_back(Finished::Piece{job_.source->tensors()[tensor].name, {}});
+    for (const auto& expected : expected_) entry.expected.push_back(expected[tensor]);
+  }
+  journal_.add(piece);
+  unsaved_.clear();
+  saved_ = Clock::now();
+}
+
+void Outputs::save_rest() {
+  if (!unsaved_.empty()) save(journal_.finished().blocks, journal_.finished().activations, {});
+}
+
+void Outputs::save_when_due() {
+  if (Clock::now() - saved_ >= job_.save_interval) save_rest();
 }
 
 Expectations Outputs::finish() {

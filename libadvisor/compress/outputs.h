@@ -1,34 +1,24 @@
 // Everything a job writes: one writer per output, and what each tensor must decode to when it is opened again.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "compress/expected.h"
+#include "compress/journal.h"
 #include "compress/plan.h"
 #include "compress/tiles.h"
 
 namespace advisor {
 
-/// Sums of squares: ||W - W'||_F^2, ||W||_F^2, and what the first may be at most.
-struct Distance {
-  double error = 0, norm = 0, bound = 0;
-};
 /// Adds error and norm of a piece. The order of summation does not depend on anything.
 void add_squares(std::span<const float> source, std::span<const float> decoded, Distance& distance);
-
-/// What verification expects of one tensor of one output.
-struct Expected {
-  std::uint64_t print = 0;  ///< of what it decodes to, folded over its tiles in order: the file must say exactly that
-  bool measured = false;    ///< `distance` was taken when it was written; it has a bound then
-  Distance distance;
-};
-
-/// Per output and tensor of the source.
-using Expectations = std::vector<std::vector<Expected>>;
 
 /// 64-bit fingerprint of the bits of a tile: guards against mistakes, not against attackers.
 std::uint64_t fingerprint(std::span<const float> values);
@@ -37,7 +27,10 @@ inline std::uint64_t fold(std::uint64_t sum, std::uint64_t tile) { return (sum ^
 /// Writes may come from several threads for distinct rows.
 class Outputs {
  public:
-  Outputs(const PreparedJob& job, const std::filesystem::path& folder);
+  /// What the journal says is finished is taken over. The journal has to outlive this.
+  Outputs(const PreparedJob& job, const std::filesystem::path& folder, Journal& journal);
+
+  bool finished(std::size_t tensor) const { return finished_[tensor]; }
 
   /// Rows from `begin` on, which begins a tile, of a tensor that the format stores dense or encodes itself. `changed`:
   /// they are not those of the source.
@@ -49,10 +42,17 @@ class Outputs {
                    std::span<const float> source);
   /// All rows of the tensor have been written to all outputs.
   void finish_tensor(std::size_t tensor);
+  /// Flushes what was finished since the last time and notes it in the journal. `blocks`, `activations`, `notes`: see
+  /// Finished.
+  void save(std::int64_t blocks, std::uint64_t activations, std::span<const std::string> notes);
+  /// The same outside the blocks.
+  void save_rest();
+  void save_when_due();  ///< unless it was done less than the job's interval ago
   /// Ends the files.
   Expectations finish();
 
  private:
+  void take_over(const Finished::Piece& piece);
   struct TileRecord {
     std::uint64_t print = 0;
     Distance distance;
@@ -61,11 +61,17 @@ class Outputs {
   void keep(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> decoded,
             std::span<const float> source, double bound);
 
+  using Clock = std::chrono::steady_clock;
+
   const PreparedJob& job_;
+  Journal& journal_;
   std::vector<std::unique_ptr<FormatWriter>> writers_;
   std::mutex mutex_;
   std::vector<std::vector<std::vector<TileRecord>>> tiles_;  ///< [output][tensor][tile], until the tensor is finished
   Expectations expected_;
+  std::vector<bool> finished_;
+  std::vector<std::size_t> unsaved_;  ///< finished, but not in the journal
+  Clock::time_point saved_ = Clock::now();
 };
 
 }  // namespace advisor

@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "compress/journal.h"
 #include "compress/output.h"
 #include "compress/targets.h"
 #include "compress/tiles.h"
@@ -216,14 +217,40 @@ void prepare_memory(const CompressRequest& request, PreparedJob& job) {
     job.plan.notes.push_back("activations of " + bytes_text(activations) + " go to a file beside the output");
 }
 
+/// Room for the output and, if it is there, for the activations from which a run that was killed goes on.
 void check_disk(PreparedJob& job) {
   job.plan.disk_free = free_disk(job.out.parent_path());
   constexpr std::int64_t report_bytes = std::int64_t{1} << 20;
-  const std::int64_t needed = job.plan.output_bytes + report_bytes;
-  if (needed > job.plan.disk_free)
+  const std::int64_t width = job.source->config().hidden * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t activations = job.by_blocks ? job.calibration.tokens * width : 0;
+  const std::int64_t free = job.plan.disk_free + (job.interrupted.empty() ? 0 : folder_bytes(job.interrupted));
+  // Those of one block stay until those of the next are on the device.
+  job.keep_activations = activations > 0 && job.plan.output_bytes + report_bytes + 2 * activations <= free;
+  job.plan.scratch_bytes = job.keep_activations                  ? 2 * activations
+                           : activations > job.activation_budget ? activations
+                                                                 : 0;
+  if (activations > 0 && !job.keep_activations)
+    job.plan.notes.push_back("the disk has no room for activations of " + bytes_text(2 * activations) +
+                             ": if it is killed, the job can only be resumed once all blocks are finished");
+  const std::int64_t needed = job.plan.output_bytes + report_bytes + job.plan.scratch_bytes;
+  if (needed > free)
     throw Error(ErrorCode::io_error, "the output needs " + bytes_text(needed) + " but " +
                                          job.out.parent_path().string() + " has " + bytes_text(job.plan.disk_free) +
                                          " free; make room or choose another disk");
+}
+
+void prepare_resume(PreparedJob& job) {
+  job.interrupted = find_interrupted(job.out, job.identity);
+  for (OutputJob& output : job.outputs) output.plan.resume = true;
+}
+
+/// The place of the output. One that is complete is nothing to go on with.
+std::filesystem::path checked_place(const CompressRequest& request) {
+  std::error_code error;
+  if (request.resume && !request.overwrite && std::filesystem::exists(request.out / report_file_name, error))
+    throw Error(ErrorCode::invalid_argument,
+                "output " + request.out.string() + " is complete; there is no run to resume");
+  return check_output(request.out, request.model, request.overwrite);
 }
 
 }  // namespace
@@ -239,7 +266,10 @@ PreparedJob prepare(const CompressRequest& request) {
   if (job.source->format() != "safetensors")
     throw Error(ErrorCode::unsupported, request.model.string() + " is a " + std::string(job.source->format()) +
                                             " model; start from the dense safetensors it was made from");
-  job.out = check_output(request.out, request.model, request.overwrite);
+  job.out = checked_place(request);
+
+  job.keep_cancelled = request.keep_cancelled || request.resume;  // what was kept before stays
+  job.save_interval = request.save_interval;
 
   job.plan.model = request.model.string();
   job.plan.architecture = job.source->config().architecture;
@@ -251,6 +281,8 @@ PreparedJob prepare(const CompressRequest& request) {
   prepare_blocks(request, job);
   prepare_outputs(request, selected, job);
   prepare_memory(request, job);
+  job.identity = identity_of(request, job);
+  if (request.resume) prepare_resume(job);
   check_disk(job);
   return job;
 }
@@ -258,6 +290,13 @@ PreparedJob prepare(const CompressRequest& request) {
 CompressPlan plan_compression(const CompressRequest& request) {
   PreparedJob job = prepare(request);
   job.plan.seconds = estimate_seconds(job);
+  if (request.resume) {
+    job.plan.notes.push_back("goes on with " + job.interrupted.string());
+  } else {
+    for (const std::filesystem::path& folder : interrupted_runs(job.out))
+      job.plan.notes.push_back(folder.string() +
+                               " is of a run that was interrupted: --resume goes on with it, this job does not");
+  }
   return std::move(job.plan);
 }
 

@@ -38,6 +38,11 @@ struct PreparedJob {
   Calibration calibration;             ///< without sequences: nothing is observed
   Needs needs = Needs::nothing;        ///< what has to be observed
   std::int64_t activation_budget = 0;  ///< bytes of activations that are kept in memory; more goes to a file
+  bool keep_activations = false;       ///< in files too, so that a run that was killed goes on with the next block
+  bool keep_cancelled = false;
+  std::chrono::milliseconds save_interval{0};
+  std::map<std::string, std::string> identity;  ///< see Identity in journal.h
+  std::filesystem::path interrupted;            ///< folder of the run that is resumed; empty: a new run
 };
 
 PreparedJob prepare(const CompressRequest& request);

@@ -39,6 +39,7 @@ Json plan_json(const CompressPlan& plan) {
           {"outputs", outputs},
           {"source_bytes", plan.source_bytes},
           {"output_bytes", plan.output_bytes},
+          {"scratch_bytes", plan.scratch_bytes},
           {"disk_free", plan.disk_free},
           {"peak_memory", plan.peak_memory},
           {"seconds", plan.seconds},

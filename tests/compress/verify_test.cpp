@@ -52,7 +52,8 @@ class Verify : public ::testing::Test {
   }
 
   static std::vector<Expected> write(const PreparedJob& job, const std::filesystem::path& folder) {
-    Outputs outputs(job, folder);
+    Journal journal = Journal::create(folder, {});
+    Outputs outputs(job, folder, journal);
     const auto& tensors = job.source->tensors();
     const auto write = [&](const Tile& tile) {
       std::vector<float> rows(tile.size());

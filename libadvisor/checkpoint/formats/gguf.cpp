@@ -189,7 +189,7 @@ class GgufWriter final : public FormatWriter {
   GgufWriter(const OutputPlan& plan, const std::filesystem::path& folder)
       : plan_(plan),
         layout_(lay_out(plan)),
-        file_(folder / file_name(plan), layout_.size),
+        file_(folder / file_name(plan), layout_.size, plan.resume),
         rows_written_(plan.tensors.size()) {
     file_.write(0, layout_.header);
     for (const auto& [entry, data] : layout_.extra) file_.write(entry.offset, data);
@@ -231,6 +231,10 @@ class GgufWriter final : public FormatWriter {
     throw Error(ErrorCode::internal, "GGUF encodes weights itself: rows of '" + plan_.tensors.at(tensor).source.name +
                                          "' must arrive as floats");
   }
+
+  void skip(std::size_t tensor) override { rows_written_.at(tensor) = plan_.tensors[tensor].source.shape[0]; }
+
+  void flush() override { file_.flush(); }
 
   void finish() override {
     for (std::size_t i = 0; i < plan_.tensors.size(); ++i) {

@@ -46,11 +46,14 @@ class QuantizedWriter final : public FormatWriter {
  public:
   QuantizedWriter(const OutputPlan& plan, const LayoutOf& layout_of, const std::vector<SideFile>& side,
                   const std::filesystem::path& folder)
-      : plan_(plan), dense_(dense_type(plan)), stored_(store(plan, layout_of)), data_(stored_.tensors, folder) {
+      : plan_(plan),
+        dense_(dense_type(plan)),
+        stored_(store(plan, layout_of)),
+        data_(stored_.tensors, folder, shard_limit, plan.resume) {
     for (const Placed& placed : stored_.placed) {
       if (placed.layout) write_constants(placed);
     }
-    write_side_files(side, folder);
+    write_side_files(side, folder, plan.resume);
   }
 
   void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows, std::span<const float>,
@@ -83,6 +86,8 @@ class QuantizedWriter final : public FormatWriter {
     write_scalar(planned, placed, layout.tensor_scale, q.tensor_scale);
     write_scalar(planned, placed, layout.input_scale, q.input_scale);
   }
+
+  void flush() override { data_.flush(); }
 
   void finish() override { data_.finish(); }
 

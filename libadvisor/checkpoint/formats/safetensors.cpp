@@ -24,8 +24,8 @@ std::vector<StoredTensor> stored(const OutputPlan& plan) {
 class DenseWriter final : public FormatWriter {
  public:
   DenseWriter(const OutputPlan& plan, const std::filesystem::path& folder)
-      : plan_(plan), dtype_(dense_type(plan)), data_(stored(plan), folder) {
-    write_side_files(side_files(plan, ""), folder);
+      : plan_(plan), dtype_(dense_type(plan)), data_(stored(plan), folder, shard_limit, plan.resume) {
+    write_side_files(side_files(plan, ""), folder, plan.resume);
   }
 
   void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows, std::span<const float>,
@@ -41,6 +41,8 @@ class DenseWriter final : public FormatWriter {
     throw Error(ErrorCode::internal, "dense safetensors hold no codes, but tensor \"" +
                                          plan_.tensors.at(tensor).source.name + "\" came as such");
   }
+
+  void flush() override { data_.flush(); }
 
   void finish() override { data_.finish(); }
 

@@ -1,0 +1,26 @@
+// What an output must decode to when it is opened again.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace advisor {
+
+/// Sums of squares: ||W - W'||_F^2, ||W||_F^2, and what the first may be at most.
+struct Distance {
+  double error = 0, norm = 0, bound = 0;
+  bool operator==(const Distance&) const = default;
+};
+
+/// What verification expects of one tensor of one output.
+struct Expected {
+  std::uint64_t print = 0;  ///< of what it decodes to, folded over its tiles in order: the file must say exactly that
+  bool measured = false;    ///< `distance` was taken when it was written; it has a bound then
+  Distance distance;
+  bool operator==(const Expected&) const = default;
+};
+
+/// Per output and tensor of the source.
+using Expectations = std::vector<std::vector<Expected>>;
+
+}  // namespace advisor
