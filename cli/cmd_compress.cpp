@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "core/error.h"
+#include "core/suggest.h"
 #include "core/units.h"
 #include "facade.h"
 
@@ -28,7 +29,7 @@ std::vector<RecipeFormat> parse_formats(const std::string& text) {
 
 Recipe recipe_of(const po::variables_map& values) {
   if (values.count("recipe") != 0) {
-    for (const char* other : {"technique", "scheme", "format", "param"}) {
+    for (const char* other : {"technique", "scheme", "format", "param", "tensor-type"}) {
       if (values.count(other) != 0 && !values[other].defaulted()) {
         throw Error(ErrorCode::invalid_argument, std::string("--recipe already says it: leave out --") + other);
       }
@@ -45,22 +46,34 @@ Recipe recipe_of(const po::variables_map& values) {
   }
   recipe.steps.push_back(step);
   recipe.formats = parse_formats(values["format"].as<std::string>());
+  for (const std::string& setting : list_of(values, "tensor-type")) {
+    const auto equals = setting.rfind('=');  // an expression may hold others
+    if (equals == std::string::npos || equals == 0)
+      throw Error(ErrorCode::invalid_argument, "--tensor-type takes TARGET=TYPE, not \"" + setting + '"');
+    for (RecipeFormat& format : recipe.formats)
+      if (format.id == "gguf") format.tensor_types.push_back({{setting.substr(0, equals)}, setting.substr(equals + 1)});
+  }
   return recipe;
 }
 
 void print(const CompressPlan& plan, std::FILE* out) {
   std::fprintf(out, "%s (%s, %s, %s)\n", plan.model.c_str(), plan.architecture.c_str(), plan.source_format.c_str(),
                bytes(plan.source_bytes).c_str());
-  std::fprintf(out, "  technique    %s %s on %lld of %lld tensors\n", plan.technique.c_str(), plan.scheme.c_str(),
-               static_cast<long long>(plan.quantized_tensors), static_cast<long long>(plan.tensors));
-  for (const auto& [key, value] : plan.params)
-    std::fprintf(out, "               %s = %s\n", key.c_str(), value.c_str());
+  if (plan.steps.empty())
+    std::fprintf(out, "  technique    none, %lld tensors\n", static_cast<long long>(plan.tensors));
+  for (const CompressPlan::Step& step : plan.steps) {
+    std::fprintf(out, "  technique    %s %s on %lld of %lld tensors\n", step.technique.c_str(), step.scheme.c_str(),
+                 static_cast<long long>(step.tensors), static_cast<long long>(plan.tensors));
+    for (const auto& [key, value] : step.params)
+      std::fprintf(out, "               %s = %s\n", key.c_str(), value.c_str());
+  }
   for (const auto& output : plan.outputs) {
     std::string engines;
     for (const std::string& engine : output.engines) engines += (engines.empty() ? "" : ", ") + engine;
     std::fprintf(out, "  output       %s%s%s, %s -> %s%s\n", output.format.c_str(), output.type.empty() ? "" : ":",
                  output.type.c_str(), bytes(output.bytes).c_str(), output.folder.c_str(),
                  engines.empty() ? "" : ("; read by " + engines).c_str());
+    if (output.schemes.size() > 1) std::fprintf(out, "               holds %s\n", join(output.schemes).c_str());
   }
   if (!plan.calibration.empty()) std::fprintf(out, "  calibration  %s\n", plan.calibration.c_str());
   std::fprintf(out, "  disk         %s needed, %s free\n", bytes(plan.output_bytes + plan.scratch_bytes).c_str(),
@@ -94,8 +107,10 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "of llama-quantize), safetensors; several with commas")(
       "param", po::value<std::vector<std::string>>()->value_name("KEY=VALUE")->composing(),
       "parameter of the technique, e.g. clip=mse (repeatable)")(
+      "tensor-type", po::value<std::vector<std::string>>()->value_name("TARGET=TYPE")->composing(),
+      "gguf: another type for some matrices, e.g. re:.*down_proj=Q6_K; the first that matches counts (repeatable)")(
       "recipe", po::value<std::string>()->value_name("R.yaml"),
-      "technique, scheme, formats and parameters from a file")(
+      "steps with targets, formats and parameters from a file (docs/compression.md)")(
       "calibration", po::value<std::vector<std::string>>()->value_name("TEXT")->composing(),
       "a .txt, a .jsonl with \"text\", or a folder of them: what techniques learn from; with rtn and gguf, the\n"
       "importance of inputs (repeatable)")("samples", po::value<std::int64_t>()->default_value(128)->value_name("N"),

@@ -1,6 +1,8 @@
 // The facade over the compression side: everything that opens a checkpoint. A program without it links
 // facade_light.cpp instead of this file.
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -15,17 +17,37 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Engines with a row that says they read this output on some hardware. The matrix spells GGUF types whole and other
-/// schemes without group: "gguf:Q4_0", "compressed-tensors:W4A16".
-std::vector<std::string> engines_that_read(const CompressPlan::Output& output, const std::string& scheme,
-                                           const std::vector<EngineSupport>& matrix) {
-  const std::string stored = output.format == "gguf" ? output.type : scheme.substr(0, scheme.find('-'));
-  std::set<std::string> engines;
+using Engines = std::set<std::pair<std::string, std::string>>;  ///< engine, generation of hardware
+
+/// Those with a row that says they read this scheme in this format. The matrix spells GGUF types whole and other
+/// schemes without group: "gguf:Q4_0", "compressed-tensors:W4A16". A row for compressed-tensors as such speaks for the
+/// widths that engines have kernels for; 3 bits and the like are read by its package only.
+Engines engines_that_read(const std::string& format, const std::string& scheme,
+                          const std::vector<EngineSupport>& matrix) {
+  const std::string stored = format == "gguf" ? scheme : scheme.substr(0, scheme.find('-'));
+  const bool common = format != "compressed-tensors" || scheme.starts_with("W4") || scheme.starts_with("W8");
+  Engines engines;
   for (const EngineSupport& row : matrix) {
-    const bool same = row.format == output.format || row.format == output.format + ":" + stored;
-    if (same && row.supported == "yes") engines.insert(row.engine);
+    const bool same = (row.format == format && common) || row.format == format + ":" + stored;
+    if (same && row.supported == "yes") engines.emplace(row.engine, row.generation);
   }
-  return {engines.begin(), engines.end()};
+  return engines;
+}
+
+/// "vllm (ada, hopper)": engines that read every scheme of the output, with the hardware on which they do.
+std::vector<std::string> engines_that_read(const CompressPlan::Output& output,
+                                           const std::vector<EngineSupport>& matrix) {
+  std::optional<Engines> all;
+  for (const std::string& scheme : output.schemes.empty() ? std::vector<std::string>{""} : output.schemes) {
+    const Engines some = engines_that_read(output.format, scheme, matrix);
+    if (!all) all = some;
+    std::erase_if(*all, [&](const auto& entry) { return !some.contains(entry); });
+  }
+  std::map<std::string, std::string> hardware;
+  for (const auto& [engine, generation] : *all) hardware[engine] += (hardware[engine].empty() ? "" : ", ") + generation;
+  std::vector<std::string> texts;
+  for (const auto& [engine, generations] : hardware) texts.push_back(engine + " (" + generations + ")");
+  return texts;
 }
 
 }  // namespace
@@ -66,7 +88,7 @@ Model model_of(const std::string& path) {
 CompressPlan Advisor::plan(const CompressRequest& request) const {
   CompressPlan plan = plan_compression(request);
   for (CompressPlan::Output& output : plan.outputs) {
-    output.engines = engines_that_read(output, plan.scheme, knowledge().engine_support);
+    output.engines = engines_that_read(output, knowledge().engine_support);
   }
   return plan;
 }

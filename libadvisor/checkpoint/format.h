@@ -19,6 +19,7 @@ namespace advisor {
 struct PlannedTensor {
   TensorInfo source;                  ///< name and shape
   std::optional<QuantScheme> scheme;  ///< quantized by a technique; nullopt = stored dense or in the format's own type
+  std::string type{};                 ///< GGUF: "Q6_K" = not the type that the mix gives this tensor
 };
 
 struct OutputPlan {

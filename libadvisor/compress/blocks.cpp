@@ -161,41 +161,45 @@ class BlockCompressor {
     return found == stats.sites.end() || found->second.tokens == 0 ? nullptr : &found->second;
   }
 
-  std::optional<QuantScheme> scheme_of(const std::string& tensor) const {
+  /// nullptr: stays dense, or is no tensor of the source.
+  const PreparedStep* step_of(const std::string& tensor) const {
     const auto found = index_.find(tensor);
-    if (found == index_.end()) return std::nullopt;
-    for (const OutputJob& output : job_.outputs)
-      if (const auto& scheme = output.plan.tensors[found->second].scheme) return scheme;
-    return std::nullopt;
+    return found == index_.end() ? nullptr : job_.steps.find(found->second);
   }
 
   void transform(BlockWeights& block, BlockStats& stats) {
-    if (job_.technique == nullptr || job_.technique->transform == nullptr) return;
-    const BlockTask task{job_.source->config(),
-                         architecture_,
-                         block,
-                         stats,
-                         [this](const std::string& tensor) { return scheme_of(tensor); },
-                         job_.outputs.front().scale_dtype,
-                         job_.outputs.front().scale_dtype,
-                         job_.threads};
-    for (std::string& note : job_.technique->transform(task, job_.params)) notes_.push_back(std::move(note));
-    changed_ = true;
+    for (const PreparedStep& step : job_.steps.steps) {
+      if (step.technique->transform == nullptr || !occurs(block, step)) continue;
+      const auto scheme_of = [&](const std::string& tensor) {
+        return step_of(tensor) == &step ? std::optional(step.scheme) : std::nullopt;
+      };
+      const DType dtype = job_.outputs.front().scale_dtype;
+      const BlockTask task{job_.source->config(), architecture_, block, stats, scheme_of, dtype, dtype, job_.threads};
+      for (std::string& note : step.technique->transform(task, step.params)) notes_.push_back(std::move(note));
+      changed_ = true;
+    }
+  }
+
+  bool occurs(BlockWeights& block, const PreparedStep& step) const {
+    return std::ranges::any_of(layers_of(block), [&](const Layer& layer) {
+      return std::ranges::any_of(layer.linear->parts, [&](const Part& part) { return step_of(part.name) == &step; });
+    });
   }
 
   /// Solves the parts of a layer that have a scheme, together where one solution serves them all, writes all parts and
   /// leaves in the layer what an engine will multiply with.
   void solve(Linear& linear, const LayerStats* stats) {
-    std::vector<std::optional<QuantScheme>> schemes;
-    for (const Part& part : linear.parts) schemes.push_back(scheme_of(part.name));
-    const bool together = std::ranges::all_of(
-        schemes, [&](const auto& scheme) { return scheme && *scheme == *schemes.front() && scheme->block_rows == 1; });
+    std::vector<const PreparedStep*> steps;
+    for (const Part& part : linear.parts) steps.push_back(step_of(part.name));
+    const bool together = std::ranges::all_of(steps, [&](const PreparedStep* step) {
+      return step != nullptr && step == steps.front() && step->scheme.block_rows == 1;
+    });
     if (together) {
-      solve_parts(linear, linear.parts, *schemes.front(), stats);
+      solve_parts(linear, linear.parts, *steps.front(), stats);
     } else {
-      for (std::size_t i = 0; i < schemes.size(); ++i) {
-        if (schemes[i]) {
-          solve_parts(linear, {linear.parts[i]}, *schemes[i], stats);
+      for (std::size_t i = 0; i < steps.size(); ++i) {
+        if (steps[i] != nullptr) {
+          solve_parts(linear, {linear.parts[i]}, *steps[i], stats);
         } else {
           write_dense(linear, linear.parts[i], stats);
         }
@@ -210,11 +214,12 @@ class BlockCompressor {
   }
 
   QuantizedTensor solution(std::span<const float> weights, std::int64_t in, const std::string& name,
-                           const QuantScheme& scheme, const LayerStats* stats, DType scale_dtype) {
-    const bool blind = stats == nullptr && job_.technique->needs != Needs::nothing;
-    const TechniqueImpl& technique = blind ? rtn_technique : *job_.technique;
+                           const PreparedStep& step, const LayerStats* stats, DType scale_dtype) {
+    const bool blind = stats == nullptr && step.technique->needs != Needs::nothing;
+    const QuantScheme& scheme = step.scheme;
+    const TechniqueImpl& technique = blind ? rtn_technique : *step.technique;
     if (blind) notes_.push_back(name + " saw no token of the calibration text: rounded to nearest");
-    const TechniqueParams params = blind ? complete_params(rtn_technique, {}) : job_.params;
+    const TechniqueParams params = blind ? complete_params(rtn_technique, {}) : step.params;
     try {
       Solution solved = technique.solve(weights, in, stats, scheme, params, scale_dtype, job_.threads);
       for (const std::string& note : solved.notes) notes_.push_back(name + ": " + note);
@@ -227,7 +232,7 @@ class BlockCompressor {
     }
   }
 
-  void solve_parts(Linear& linear, const std::vector<Part>& parts, const QuantScheme& scheme, const LayerStats* stats) {
+  void solve_parts(Linear& linear, const std::vector<Part>& parts, const PreparedStep& step, const LayerStats* stats) {
     const std::int64_t begin = parts.front().begin, in = linear.weight.cols();
     std::int64_t rows = 0;
     for (const Part& part : parts) rows += part.rows;
@@ -242,10 +247,10 @@ class BlockCompressor {
       }
       auto found = solved.find(output.scale_dtype);
       if (found == solved.end())
-        found = solved
-                    .emplace(output.scale_dtype,
-                             solution(weights, in, parts.front().name, scheme, stats, output.scale_dtype))
-                    .first;
+        found =
+            solved
+                .emplace(output.scale_dtype, solution(weights, in, parts.front().name, step, stats, output.scale_dtype))
+                .first;
       for (const Part& part : parts) write_solution(i, part, found->second, part.begin - begin);
     }
     if (!solved.empty()) dequantize(solved.begin()->second, weights);

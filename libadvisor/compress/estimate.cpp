@@ -132,11 +132,11 @@ double storing_seconds(const PreparedJob& job, const OutputJob& output, std::spa
       storage_error_bound(tile, type, false);
     });
   }
-  const bool by_tiles = job.technique != nullptr && job.technique->quantize != nullptr && !job.by_blocks;
-  const TechniqueImpl& technique = by_tiles ? *job.technique : rtn_technique;
-  QuantScheme scheme = by_tiles ? *job.scheme : QuantScheme{4, true, 0, 16};
+  const PreparedStep* step = job.steps.steps.empty() || job.by_blocks ? nullptr : &job.steps.steps.front();
+  const TechniqueImpl& technique = step != nullptr ? *step->technique : rtn_technique;
+  QuantScheme scheme = step != nullptr ? step->scheme : QuantScheme{4, true, 0, 16};
   if (scheme.group != 0 && cols % scheme.group != 0) scheme.group = 0;
-  const TechniqueParams params = complete_params(technique, by_tiles ? job.params : TechniqueParams{});
+  const TechniqueParams params = complete_params(technique, step != nullptr ? step->params : TechniqueParams{});
   return least_seconds_of([&] {
     technique.quantize(tile, cols, scheme, params, DType::f32);
     technique.error_bound(tile, cols, scheme, params, DType::f32);

@@ -38,10 +38,10 @@ void compress_tiles(const PreparedJob& job, const std::vector<std::size_t>& left
     try {
       check_finite(rows, tile.cols, tile.begin);
       for (std::size_t i = 0; i < job.outputs.size(); ++i) {
-        const auto& scheme = job.outputs[i].plan.tensors[index].scheme;
-        if (scheme) {
+        const PreparedStep* step = job.outputs[i].format->takes_codes ? job.steps.find(index) : nullptr;
+        if (step != nullptr) {
           const QuantizedTensor codes =
-              job.technique->quantize(rows, tile.cols, *scheme, job.params, job.outputs[i].scale_dtype);
+              step->technique->quantize(rows, tile.cols, step->scheme, step->params, job.outputs[i].scale_dtype);
           outputs.write_codes(i, index, tile.begin, codes, rows);
         } else {
           outputs.write_rows(i, index, tile.begin, rows, {}, false);

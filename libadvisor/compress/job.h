@@ -35,14 +35,22 @@ struct CompressRequest {
 /// What will happen, before it happens.
 struct CompressPlan {
   std::string model, architecture, source_format;
-  std::string technique, scheme;
-  std::map<std::string, std::string> params;  ///< every parameter, defaults included
-  std::string calibration;                    ///< what the model is shown; empty: nothing
+  std::string technique, scheme;              ///< of several steps "awq+rtn" and "W4A16-g128, W8A16-g128"
+  std::map<std::string, std::string> params;  ///< every parameter of the only step, defaults included
+  struct Step {
+    std::string technique, scheme;
+    std::map<std::string, std::string> params;  ///< every parameter, defaults included
+    std::vector<std::string> targets;
+    std::int64_t tensors = 0;  ///< that it quantizes
+  };
+  std::vector<Step> steps;
+  std::string calibration;  ///< what the model is shown; empty: nothing
   struct Output {
     std::string format, type;
     std::filesystem::path folder;  ///< final place
     std::int64_t bytes = 0;
-    std::vector<std::string> engines;  ///< engines that read it: filled by the facade from the catalog
+    std::vector<std::string> schemes;  ///< stored in it: what an engine has to read
+    std::vector<std::string> engines;  ///< "vllm (ada, hopper)": what reads all of it; by the facade, from the catalog
   };
   std::vector<Output> outputs;
   std::int64_t source_bytes = 0, output_bytes = 0, disk_free = 0, peak_memory = 0;  ///< peak_memory is a bound

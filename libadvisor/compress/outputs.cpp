@@ -61,9 +61,11 @@ void Outputs::write_codes(std::size_t output, std::size_t tensor, std::int64_t b
   writers_[output]->write_quantized(tensor, begin, codes);
   const TileBuffer decoded(codes.codes.size());
   dequantize(codes, decoded.span());
-  const double bound = source.empty() ? 0
-                                      : job_.technique->error_bound(source, codes.cols, codes.scheme, job_.params,
-                                                                    job_.outputs[output].scale_dtype);
+  double bound = 0;
+  if (!source.empty()) {
+    const PreparedStep& step = *job_.steps.find(tensor);
+    bound = step.technique->error_bound(source, codes.cols, step.scheme, step.params, job_.outputs[output].scale_dtype);
+  }
   keep(output, tensor, begin, decoded.span(), source, bound);
 }
 

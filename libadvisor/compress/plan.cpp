@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <set>
 #include <thread>
 
@@ -10,9 +9,12 @@
 #include "compress/output.h"
 #include "compress/targets.h"
 #include "compress/tiles.h"
+#include "core/document.h"
 #include "core/error.h"
+#include "core/suggest.h"
 #include "core/units.h"
 #include "lm/architecture.h"
+#include "tensor/kernels/blocks.h"
 
 namespace advisor {
 namespace {
@@ -29,74 +31,32 @@ std::string main_dtype(const Checkpoint& source) {
                                                                                : "bf16";
 }
 
-const RecipeStep& only_step(const Recipe& recipe) {
-  if (recipe.steps.empty())
-    throw Error(ErrorCode::invalid_argument, "the recipe has no step; use technique 'none' to convert only");
-  if (recipe.steps.size() > 1)
-    throw Error(ErrorCode::unsupported, "the recipe has " + std::to_string(recipe.steps.size()) +
-                                            " steps; this build runs one technique per job");
-  return recipe.steps.front();
-}
-
-/// Divisors of every matrix' inputs that are sensible group sizes, for the message.
-std::string working_groups(const PreparedJob& job, const std::vector<bool>& selected) {
-  std::int64_t common = 0;
-  for (std::size_t i = 0; i < selected.size(); ++i)
-    if (selected[i]) common = std::gcd(common, job.source->tensors()[i].shape[1]);
-  std::string text;
-  for (std::int64_t g = 8; g <= std::min<std::int64_t>(common, 1024); ++g)
-    if (common % g == 0) text += (text.empty() ? "" : ", ") + std::to_string(g);
-  return (text.empty() ? "no group size divides all of them" : "group sizes that divide all of them: " + text) +
-         "; -channel always works";
-}
-
-void check_groups(const PreparedJob& job, const std::vector<bool>& selected) {
-  const std::int64_t group = job.scheme->group;
-  if (group == 0) return;  // per output channel
-  for (std::size_t i = 0; i < selected.size(); ++i) {
-    const TensorInfo& tensor = job.source->tensors()[i];
-    if (selected[i] && tensor.shape[1] % group != 0)
-      throw Error(ErrorCode::invalid_argument, "scheme " + job.scheme->id() + " does not fit " + tensor.name + " [" +
-                                                   std::to_string(tensor.shape[0]) + ", " +
-                                                   std::to_string(tensor.shape[1]) + "]: " + std::to_string(group) +
-                                                   " does not divide its inputs; " + working_groups(job, selected));
-  }
-}
-
 bool any_takes_codes(const Recipe& recipe) {
   return std::ranges::any_of(recipe.formats, [](const RecipeFormat& f) { return find_format(f.id).takes_codes; });
 }
 
-/// Finds technique, scheme and parameters, and says which tensors they apply to. Everything that was asked for is
-/// checked, also where no output makes use of it.
-std::vector<bool> prepare_step(const Recipe& recipe, PreparedJob& job) {
-  const RecipeStep& step = only_step(recipe);
-  const std::vector<bool> none(job.source->tensors().size(), false);
-  job.plan.technique = "none";
-  if (step.technique == "none") {
-    if (!step.params.empty())
-      throw Error(ErrorCode::invalid_argument, "technique none has no parameter '" + step.params.begin()->first + "'");
-    if (!step.scheme.empty()) job.plan.notes.push_back("technique none makes no use of scheme " + step.scheme);
-    return none;
-  }
-  const TechniqueImpl& technique = find_technique(step.technique);
-  const TechniqueParams params = complete_params(technique, step.params);
-  const QuantScheme scheme = parse_quant_scheme(step.scheme);
-  technique.check(scheme, params);
-  const std::vector<bool> selected = select_targets(*job.source, step);
-  if (!any_takes_codes(recipe)) {
-    job.plan.notes.push_back("gguf quantizes in its own blocks, as llama.cpp does: technique " + step.technique +
-                             ", scheme " + scheme.id() + ", targets and parameters are not used");
-    return none;
-  }
-  job.technique = &technique;
-  job.params = params;
-  job.scheme = scheme;
-  job.plan.technique = step.technique;
-  job.plan.scheme = scheme.id();
-  job.plan.params = params;
-  check_groups(job, selected);
-  return selected;
+/// Distinct texts of the steps, in their order.
+template <typename F>
+std::string distinct(const std::vector<PreparedStep>& steps, const char* separator, const F& text_of) {
+  std::vector<std::string> texts;
+  for (const PreparedStep& step : steps)
+    if (std::ranges::find(texts, text_of(step)) == texts.end()) texts.push_back(text_of(step));
+  return join(texts, separator);
+}
+
+/// Everything that was asked for is checked, also where no output makes use of it.
+void prepare_recipe(const Recipe& recipe, PreparedJob& job) {
+  job.steps = prepare_steps(*job.source, recipe, any_takes_codes(recipe));
+  const std::vector<PreparedStep>& steps = job.steps.steps;
+  job.plan.technique =
+      steps.empty() ? "none" : distinct(steps, "+", [](const auto& s) { return std::string(s.technique->id); });
+  job.plan.scheme = distinct(steps, ", ", [](const auto& s) { return s.scheme.id(); });
+  if (steps.size() == 1) job.plan.params = steps.front().params;
+  for (const PreparedStep& step : steps)
+    job.plan.steps.push_back(
+        {std::string(step.technique->id), step.scheme.id(), step.params, step.targets, step.tensors});
+  job.plan.notes.insert(job.plan.notes.end(), job.steps.notes.begin(), job.steps.notes.end());
+  for (const auto& step : job.steps.of) job.plan.quantized_tensors += step ? 1 : 0;
 }
 
 void check_dense_type(const RecipeFormat& format) {
@@ -105,20 +65,37 @@ void check_dense_type(const RecipeFormat& format) {
                                                  "'; it stores dense tensors and scales as bf16, f16 or f32");
 }
 
-OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, const std::vector<bool>& selected,
-                         PreparedJob& job) {
+/// What a reader has to know of the file: schemes of codes, or the type of blocks.
+std::vector<std::string> stored_schemes(const OutputJob& output) {
+  std::vector<std::string> schemes;
+  const auto add = [&](const std::string& scheme) {
+    if (std::ranges::find(schemes, scheme) == schemes.end()) schemes.push_back(scheme);
+  };
+  if (!output.format->takes_codes && output.format->id == "gguf") add(output.plan.type);
+  for (const PlannedTensor& tensor : output.plan.tensors) {
+    if (tensor.scheme) add(tensor.scheme->id());
+    if (!tensor.type.empty()) add(tensor.type);
+  }
+  return schemes;
+}
+
+OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, PreparedJob& job) {
   OutputJob output;
   output.format = &find_format(format.id);
   const bool own_blocks = format.id == "gguf";
   if (!own_blocks && format.type.empty()) format.type = main_dtype(*job.source);
   if (!own_blocks) check_dense_type(format);
-  if (!output.format->takes_codes && !own_blocks && request.recipe.steps.front().technique != "none")
+  if (!own_blocks && !format.tensor_types.empty())
+    throw Error(ErrorCode::invalid_argument, prefix(format.tensor_types.front().places.where) + "format " + format.id +
+                                                 " has no tensor_types; give each scheme a step with its targets");
+  if (!output.format->takes_codes && !own_blocks &&
+      std::ranges::any_of(request.recipe.steps, [](const RecipeStep& step) { return step.technique != "none"; }))
     throw Error(ErrorCode::invalid_argument, "format " + format.id +
                                                  " stores dense weights and would lose the scheme; "
                                                  "use compressed-tensors, or technique none to convert");
-  if (job.technique != nullptr && own_blocks)
+  if (!job.steps.steps.empty() && own_blocks)
     job.plan.notes.push_back("gguf " + format.type + " quantizes in its own blocks, as llama.cpp does: scheme " +
-                             job.scheme->id() + ", targets and parameters do not apply to it");
+                             job.plan.scheme + ", targets and parameters do not apply to it");
 
   output.plan.source = request.model;
   output.plan.config = job.source->config();
@@ -127,21 +104,25 @@ OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, co
   output.plan.type = format.type;
   output.plan.scheme_id = output.format->takes_codes ? job.plan.scheme : "";
   const auto& tensors = job.source->tensors();
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    output.plan.tensors.push_back(
-        {tensors[i], selected[i] && output.format->takes_codes ? job.scheme : std::optional<QuantScheme>{}});
+  std::vector<std::string> types = assign_types(*job.source, format.tensor_types);
+  for (std::string& name : types)
+    if (const auto type = kernels::block_type_named(name)) name = kernels::layout_of(*type).name;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const PreparedStep* step = output.format->takes_codes ? job.steps.find(i) : nullptr;
+    output.plan.tensors.push_back({tensors[i], step != nullptr ? std::optional(step->scheme) : std::nullopt, types[i]});
+  }
   if (const auto reason = output.format->refuses(output.plan))
     throw Error(ErrorCode::unsupported, "format " + format.id + " cannot hold this: " + *reason);
   output.scale_dtype = output.format->scale_dtype(output.plan);
   return output;
 }
 
-void prepare_outputs(const CompressRequest& request, const std::vector<bool>& selected, PreparedJob& job) {
+void prepare_outputs(const CompressRequest& request, PreparedJob& job) {
   const auto& formats = request.recipe.formats;
   if (formats.empty()) throw Error(ErrorCode::invalid_argument, "the recipe names no output format");
   std::set<std::string> names;
   for (const RecipeFormat& format : formats) {
-    OutputJob output = prepare_output(format, request, selected, job);
+    OutputJob output = prepare_output(format, request, job);
     const std::string name = format.type.empty() ? format.id : format.id + "-" + format.type;
     if (!names.insert(name).second)
       throw Error(ErrorCode::invalid_argument, "the output format " + name + " is named twice");
@@ -151,6 +132,7 @@ void prepare_outputs(const CompressRequest& request, const std::vector<bool>& se
     row.type = output.plan.type;
     row.folder = output.subfolder.empty() ? job.out : job.out / output.subfolder;
     row.bytes = output.format->bytes(output.plan);
+    row.schemes = stored_schemes(output);
     job.plan.output_bytes += row.bytes;
     job.plan.outputs.push_back(std::move(row));
     job.outputs.push_back(std::move(output));
@@ -173,21 +155,21 @@ std::int64_t peak_memory_bound(const PreparedJob& job) {
 /// Whether the job needs whole matrices, and what it has to see of their inputs.
 void prepare_blocks(const CompressRequest& request, PreparedJob& job) {
   const bool data = !request.calibration.texts.empty();
-  const bool fixed = job.scheme && job.scheme->static_activations;
-  const bool needs_data = fixed || (job.technique != nullptr && job.technique->needs != Needs::nothing);
-  const std::string what = job.technique == nullptr ? "" : std::string(job.technique->id) + " " + job.scheme->id();
-  if (needs_data && !data)
-    throw Error(ErrorCode::invalid_argument,
-                what +
-                    " has to see what the model works on: name a text with --calibration, a few hundred thousand "
-                    "tokens of what it will be used for; examples/calibration/tiny.txt shows the form");
-  const bool whole = job.technique != nullptr && (job.technique->quantize == nullptr || job.scheme->block_rows != 1 ||
-                                                  job.scheme->scale == ScaleType::e4m3);
+  bool whole = false;
+  for (const PreparedStep& step : job.steps.steps) {
+    whole = whole || step.whole();
+    if (step.needs_data() && !data)
+      throw Error(ErrorCode::invalid_argument,
+                  std::string(step.technique->id) + " " + step.scheme.id() +
+                      " has to see what the model works on: name a text with --calibration, a few hundred thousand "
+                      "tokens of what it will be used for; examples/calibration/tiny.txt shows the form");
+  }
   job.by_blocks = data || whole;
   if (!job.by_blocks) return;
   find_architecture(job.source->config().architecture);  // one that this build cannot run is refused here
   if (data) {
-    job.needs = job.technique != nullptr && job.technique->needs == Needs::gram ? Needs::gram : Needs::importance;
+    job.needs = Needs::importance;
+    for (const PreparedStep& step : job.steps.steps) job.needs = std::max(job.needs, step.technique->needs);
     job.calibration = read_calibration(*job.source, request.calibration);
     job.plan.calibration = job.calibration.summary;
   }
@@ -274,12 +256,11 @@ PreparedJob prepare(const CompressRequest& request) {
   job.plan.model = request.model.string();
   job.plan.architecture = job.source->config().architecture;
   job.plan.source_format = job.source->format();
-  const std::vector<bool> selected = prepare_step(request.recipe, job);
-  job.plan.tensors = static_cast<std::int64_t>(selected.size());
-  job.plan.quantized_tensors = std::ranges::count(selected, true);
+  prepare_recipe(request.recipe, job);
+  job.plan.tensors = static_cast<std::int64_t>(job.source->tensors().size());
   for (const TensorInfo& tensor : job.source->tensors()) job.plan.source_bytes += tensor.bytes;
   prepare_blocks(request, job);
-  prepare_outputs(request, selected, job);
+  prepare_outputs(request, job);
   prepare_memory(request, job);
   job.identity = identity_of(request, job);
   if (request.resume) prepare_resume(job);

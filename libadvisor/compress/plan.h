@@ -12,7 +12,7 @@
 #include "checkpoint/format.h"
 #include "compress/calibration.h"
 #include "compress/job.h"
-#include "compress/technique.h"
+#include "compress/steps.h"
 
 namespace advisor {
 
@@ -29,9 +29,7 @@ struct PreparedJob {
   bool overwrite = false;
   int threads = 1;
   std::unique_ptr<Checkpoint> source;
-  const TechniqueImpl* technique = nullptr;  ///< nullptr: convert only
-  TechniqueParams params;                    ///< complete
-  std::optional<QuantScheme> scheme;
+  PreparedSteps steps;  ///< none: convert only
   std::vector<OutputJob> outputs;
   /// The model goes through block by block and matrices are seen whole; else tile by tile.
   bool by_blocks = false;

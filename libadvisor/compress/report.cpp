@@ -28,13 +28,22 @@ Json plan_json(const CompressPlan& plan) {
                        {"type", output.type},
                        {"folder", output.folder.string()},
                        {"bytes", output.bytes},
+                       {"schemes", output.schemes},
                        {"engines", output.engines}});
+  Json steps = Json::array();
+  for (const auto& step : plan.steps)
+    steps.push_back({{"technique", step.technique},
+                     {"scheme", step.scheme},
+                     {"params", step.params},
+                     {"targets", step.targets},
+                     {"tensors", step.tensors}});
   return {{"model", plan.model},
           {"architecture", plan.architecture},
           {"source_format", plan.source_format},
           {"technique", plan.technique},
           {"scheme", plan.scheme.empty() ? Json(nullptr) : Json(plan.scheme)},
           {"params", plan.params},
+          {"steps", steps},
           {"calibration", plan.calibration.empty() ? Json(nullptr) : Json(plan.calibration)},
           {"outputs", outputs},
           {"source_bytes", plan.source_bytes},

@@ -41,6 +41,11 @@ std::string flow_list(const std::vector<std::string>& items) {
 
 }  // namespace
 
+const SourceLocation& RecipePlaces::of(const std::string& key) const {
+  const auto found = values.find(key);
+  return found == values.end() ? where : found->second;
+}
+
 std::string recipe_to_yaml(const Recipe& recipe) {
   std::string text = "schema: advisor.recipe/1\n";
   text += recipe.steps.empty() ? "steps: []\n" : "steps:\n";
@@ -57,6 +62,10 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   for (const RecipeFormat& format : recipe.formats) {
     text += "  - id: " + scalar(format.id) + "\n";
     if (!format.type.empty()) text += "    type: " + scalar(format.type) + "\n";
+    if (format.tensor_types.empty()) continue;
+    text += "    tensor_types:\n";
+    for (const RecipeTensorType& entry : format.tensor_types)
+      text += "      - targets: " + flow_list(entry.targets) + "\n        type: " + scalar(entry.type) + "\n";
   }
   return text;
 }

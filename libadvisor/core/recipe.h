@@ -6,20 +6,40 @@
 #include <string_view>
 #include <vector>
 
+#include "core/rule.h"
+
 namespace advisor {
 
+/// Where an entry of a file was written; empty for recipes that were made otherwise. Not part of the recipe.
+struct RecipePlaces {
+  SourceLocation where{};                          ///< of the entry
+  std::map<std::string, SourceLocation> values{};  ///< of the values of its keys; "targets.0" = an item of a list
+  /// Where a value stands; the entry where it has no place.
+  const SourceLocation& of(const std::string& key) const;
+};
+
+/// Quantizes the weights that it targets. Of several steps the first one that targets a weight has it.
 struct RecipeStep {
   std::string technique;                       ///< "rtn", ...; "none" = convert only
   std::string scheme;                          ///< "W4A16-g128", ...
   std::vector<std::string> targets{"Linear"};  ///< "Linear" = all decoder linears
   std::vector<std::string> ignore{"lm_head"};
   std::map<std::string, std::string> params;  ///< technique parameters by name, e.g. clip=mse
+  RecipePlaces places{};
+};
+
+/// GGUF: matrices that get another type than the mix gives them. Of several the first one that matches counts.
+struct RecipeTensorType {
+  std::vector<std::string> targets;  ///< as those of a step; embeddings and lm_head can be named too
+  std::string type;                  ///< Q6_K, F16 ...
+  RecipePlaces places{};
 };
 
 /// One output; `type` is the GGUF type for gguf and empty otherwise.
 struct RecipeFormat {
   std::string id;    ///< compressed-tensors, gguf, safetensors
-  std::string type;  ///< F16, Q8_0, Q4_0, Q4_1
+  std::string type;  ///< F16, Q8_0, Q4_K_M ...
+  std::vector<RecipeTensorType> tensor_types{};
 };
 
 struct Recipe {

@@ -218,9 +218,20 @@ RuleSource rule_of(const Document& document) {
   return rule;
 }
 
+RecipePlaces places_of(const Document& document) {
+  RecipePlaces places{document.where, {}};
+  for (const Document::Member& member : document.members) {
+    places.values[member.key] = member.value.where;
+    for (std::size_t i = 0; i < member.value.items.size(); ++i)
+      places.values[member.key + "." + std::to_string(i)] = member.value.items[i].where;
+  }
+  return places;
+}
+
 RecipeStep step_of(const Document& document) {
   Entry entry(document, "step");
   RecipeStep step;
+  step.places = places_of(document);
   step.technique = entry.text("technique");
   if (step.technique.empty()) fail(document.where, "step: needs a technique");
   step.scheme = entry.text("scheme");
@@ -237,6 +248,17 @@ RecipeStep step_of(const Document& document) {
   return step;
 }
 
+RecipeTensorType tensor_type_of(const Document& document) {
+  Entry entry(document, "tensor_types");
+  RecipeTensorType type{entry.list("targets"), entry.text("type"), places_of(document)};
+  entry.finish();
+  if (type.targets.empty() || type.type.empty()) {
+    fail(document.where,
+         "tensor_types: an entry needs targets and a type, as {targets: [\"re:.*down_proj\"], type: Q6_K}");
+  }
+  return type;
+}
+
 RecipeFormat format_of(const Document& document) {
   if (document.kind == Document::Kind::scalar) {
     try {
@@ -250,6 +272,10 @@ RecipeFormat format_of(const Document& document) {
   format.id = entry.text("id");
   format.type = entry.text("type");
   if (format.id.empty()) fail(document.where, "format: needs an id");
+  if (const Document* types = entry.find("tensor_types"); types != nullptr && types->kind != Document::Kind::null) {
+    if (types->kind != Document::Kind::list) fail(types->where, "format: tensor_types must be a list");
+    for (const Document& item : types->items) format.tensor_types.push_back(tensor_type_of(item));
+  }
   entry.finish();
   return format;
 }

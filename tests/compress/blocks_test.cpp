@@ -122,6 +122,29 @@ TEST_F(Blocks, OneSolutionGoesIntoSeveralFormats) {
   EXPECT_TRUE(contents(temp_ / "both" / "compressed-tensors") == contents(temp_ / "one"));
 }
 
+TEST_F(Blocks, EveryStepHasATechniqueOfItsOwn) {
+  auto r = request(temp_ / "one", "gptq", "W4A16-g32");
+  RecipeStep awq = r.recipe.steps.front(), dense = awq;
+  awq.technique = "awq";
+  awq.targets = {"re:.*mlp\\.(gate|up)_proj"};
+  dense.technique = "none";
+  dense.scheme = "";
+  dense.targets = {"re:.*layers\\.0\\.mlp\\.down_proj"};
+  r.recipe.steps = {dense, awq, r.recipe.steps.front()};
+  const CompressReport report = run_compression(r, {});
+  EXPECT_EQ(report.plan.technique, "awq+gptq");
+  for (const TensorReport& tensor : report.outputs[0].tensors)
+    EXPECT_EQ(tensor.stored_as.find("W4A16") != std::string::npos,
+              tensor.name.find("proj") != std::string::npos && tensor.name != "model.layers.0.mlp.down_proj.weight")
+        << tensor.name << " " << tensor.stored_as;
+  const auto original = open_checkpoint(testing::tiny());
+  EXPECT_LT(divergence(*original, *open_checkpoint(temp_ / "one")), 0.1);
+  r.out = temp_ / "two";
+  r.threads = 1;
+  run_compression(r, {});
+  EXPECT_TRUE(contents(temp_ / "one") == contents(temp_ / "two"));
+}
+
 TEST_F(Blocks, ObservationsAreThoseOfTheDecoder) {
   const auto model = open_checkpoint(testing::tiny());
   const ModelConfig& config = model->config();

@@ -224,6 +224,45 @@ TEST_F(Job, AWriteThatFailsHalfwayLeavesNothing) {
   EXPECT_THAT(names_in(temp_.path()), ElementsAre("model"));
 }
 
+/// Every tensor of `mixed` decodes to that of the folder that `of` names for it.
+void expect_parts_of(const fs::path& mixed, const std::function<fs::path(const std::string&)>& of) {
+  const auto result = open_checkpoint(mixed);
+  for (const TensorInfo& tensor : result->tensors()) {
+    const Tensor a = result->load(tensor.name), b = open_checkpoint(of(tensor.name))->load(tensor.name);
+    EXPECT_TRUE(std::ranges::equal(a.span(), b.span())) << tensor.name;
+  }
+}
+
+TEST_F(Job, EveryTensorHasTheSchemeOfItsStep) {
+  run_compression(request(model_, temp_ / "four", "W4A16-g32"), {});
+  run_compression(request(model_, temp_ / "eight", "W8A16-channel"), {});
+  CompressRequest r = request(model_, temp_ / "mixed", "W4A16-g32");
+  RecipeStep wide = r.recipe.steps[0];
+  wide.scheme = "W8A16-channel";
+  wide.targets = {"re:.*down_proj", "re:.*layers\\.0\\.self_attn.*"};
+  r.recipe.steps.insert(r.recipe.steps.begin(), wide);
+  const CompressReport report = run_compression(r, {});
+  EXPECT_EQ(report.plan.outputs[0].bytes, report.outputs[0].bytes - fs::file_size(temp_ / "mixed/advisor_report.json"));
+  expect_parts_of(temp_ / "mixed", [&](const std::string& name) {
+    const bool eight = name.find("down_proj") != std::string::npos || name.find("layers.0.self") != std::string::npos;
+    return temp_ / (eight ? "eight" : "four");
+  });
+}
+
+TEST_F(Job, GgufTensorsHaveTheTypesOfTheRecipe) {
+  for (const char* type : {"Q4_0", "Q8_0", "Q5_1"})
+    run_compression(request(testing::tiny(), temp_ / type, "W8A16", {{"gguf", type}}), {});
+  CompressRequest r = request(testing::tiny(), temp_ / "mixed", "W8A16", {{"gguf", "Q4_0"}});
+  r.recipe.formats[0].tensor_types = {{{"re:.*down_proj"}, "Q8_0"}, {{"re:.*layers\\.1\\..*"}, "Q5_1"}};
+  const CompressReport report = run_compression(r, {});
+  expect_parts_of(temp_ / "mixed", [&](const std::string& name) {
+    const bool matrix = name.find("proj") != std::string::npos;
+    return temp_ / (name.find("down_proj") != std::string::npos             ? "Q8_0"
+                    : matrix && name.find("layers.1.") != std::string::npos ? "Q5_1"
+                                                                            : "Q4_0");
+  });
+}
+
 TEST_F(Job, ConvertsWithoutQuantizing) {
   CompressRequest r = request(model_, temp_ / "out", "", {{"safetensors", "f32"}});
   r.recipe.steps[0].technique = "none";

@@ -75,7 +75,8 @@ TEST_F(Plan, RefusesRecipesItCannotRun) {
   };
   using R = CompressRequest&;
   refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps.clear(); });
-  refuse(ErrorCode::unsupported, [](R r) { r.recipe.steps.push_back(r.recipe.steps[0]); });
+  EXPECT_THAT(refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.steps.push_back(r.recipe.steps[0]); }),
+              HasSubstr("entry 1 has already"));
   refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.formats.clear(); });
   refuse(ErrorCode::invalid_argument, [](R r) { r.recipe.formats.push_back(r.recipe.formats[0]); });
   refuse(ErrorCode::not_found, [](R r) { r.recipe.formats[0].id = "onnx"; });
@@ -98,6 +99,63 @@ TEST_F(Plan, RefusesRecipesItCannotRun) {
     r.recipe.steps[0].technique = "none";
     r.recipe.steps[0].params["clip"] = "mse";
   });
+}
+
+TEST_F(Plan, SeveralStepsInOneFile) {
+  CompressRequest r = basic("W4A16-g32");
+  RecipeStep wide = r.recipe.steps[0];
+  wide.scheme = "W8A16-g32";
+  wide.targets = {"re:.*down_proj"};
+  r.recipe.steps.insert(r.recipe.steps.begin(), wide);
+  const CompressPlan plan = plan_compression(r);
+  ASSERT_EQ(plan.steps.size(), 2u);
+  EXPECT_EQ(plan.steps[0].tensors * 6, plan.steps[1].tensors);
+  EXPECT_EQ(plan.scheme, "W8A16-g32, W4A16-g32");
+  EXPECT_THAT(plan.outputs[0].schemes, ::testing::UnorderedElementsAre("W8A16-g32", "W4A16-g32"));
+  for (const char* format : {"gptq", "modelopt"}) {
+    r.recipe.formats = {{format, ""}};
+    EXPECT_THAT(refusal(ErrorCode::unsupported, [&] { plan_compression(r); }), HasSubstr("one file holds one scheme"));
+  }
+  r.recipe.formats = {{"autoawq", ""}};
+  refusal(ErrorCode::unsupported, [&] { plan_compression(r); });
+}
+
+TEST_F(Plan, FusedLayersShareASchemeOrTheRecipeSaysWhatToWrite) {
+  CompressRequest r = basic("W4A16-g32");
+  RecipeStep wide = r.recipe.steps[0];
+  wide.scheme = "W8A16-g32";
+  wide.targets = {"re:.*layers\\.0\\..*v_proj"};
+  wide.places = {{"r.yaml", 3, 5}, {{"targets", {"r.yaml", 4, 14}}}};
+  r.recipe.steps.insert(r.recipe.steps.begin(), wide);
+  const std::string split = refusal(ErrorCode::invalid_argument, [&] { plan_compression(r); });
+  EXPECT_THAT(split, HasSubstr("model.layers.0.self_attn.v_proj.weight as one matrix"));
+  EXPECT_THAT(split, HasSubstr("W4A16-g32 and W8A16-g32"));
+  EXPECT_THAT(split, HasSubstr("\"re:.*\\.(q_proj|k_proj|v_proj)$\""));
+  r.recipe.steps[0].scheme = "W4A16-g32";  // the same scheme twice is no conflict
+  plan_compression(r);
+  r.recipe.steps = {r.recipe.steps[1]};
+  r.recipe.steps[0].ignore = {"re:.*up_proj"};
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, [&] { plan_compression(r); }), HasSubstr("W4A16-g32 and dense"));
+  r.recipe.formats = {{"gguf", "Q8_0"}};  // whose tensors stand alone
+  plan_compression(r);
+}
+
+TEST_F(Plan, TypesOfGgufTensors) {
+  CompressRequest r = request(testing::tiny(), temp_ / "out", "", {{"gguf", "Q4_0"}});
+  r.recipe.steps[0].technique = "none";
+  const CompressPlan uniform = plan_compression(r);
+  r.recipe.formats[0].tensor_types = {{{"re:.*down_proj"}, "q8_0"}, {{"Linear"}, "Q4_1"}};
+  const CompressPlan mixed = plan_compression(r);
+  EXPECT_GT(mixed.output_bytes, uniform.output_bytes);
+  EXPECT_THAT(mixed.outputs[0].schemes, ::testing::UnorderedElementsAre("Q4_0", "Q8_0", "Q4_1"));
+  const auto why = [&](const std::string& type) {
+    r.recipe.formats[0].tensor_types[0].type = type;
+    return refusal(ErrorCode::unsupported, [&] { plan_compression(r); });
+  };
+  EXPECT_THAT(why("Q4_K"), HasSubstr("blocks of 256"));
+  EXPECT_THAT(why("Q4_K_M"), HasSubstr("no type that can be written"));
+  r.recipe.formats[0] = {"safetensors", "", r.recipe.formats[0].tensor_types};
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, [&] { plan_compression(r); }), HasSubstr("has no tensor_types"));
 }
 
 TEST_F(Plan, AnArchitectureWithoutKnownLinearsNeedsNames) {

@@ -210,6 +210,23 @@ TEST(RecipeYaml, ShortFormats) {
   EXPECT_THAT(recipe.steps[0].ignore, testing::ElementsAre("lm_head"));
 }
 
+TEST(RecipeYaml, TypesOfTensorsAndPlaces) {
+  const Recipe recipe = parse_recipe(
+      "steps:\n- technique: rtn\n  scheme: W4A16\n  targets: [Linear,\n    \"re:.*down_proj\"]\nformats:\n- id: gguf\n"
+      "  type: Q4_K_M\n  tensor_types:\n  - {targets: [\"re:.*v_proj\", lm_head], type: Q6_K}\n",
+      "r.yaml");
+  const RecipePlaces& places = recipe.steps[0].places;
+  EXPECT_EQ(places.of("scheme").line, 3);
+  EXPECT_EQ(places.of("targets.1").line, 5);
+  EXPECT_EQ(places.of("targets.1").column, 5);
+  EXPECT_EQ(places.of("params").line, 2) << "the entry stands for what is not there";
+  ASSERT_EQ(recipe.formats[0].tensor_types.size(), 1u);
+  EXPECT_THAT(recipe.formats[0].tensor_types[0].targets, testing::ElementsAre("re:.*v_proj", "lm_head"));
+  const std::string yaml = recipe_to_yaml(recipe);
+  EXPECT_EQ(recipe_to_yaml(parse_recipe(yaml)), yaml);
+  EXPECT_THAT(yaml, HasSubstr("type: Q6_K"));
+}
+
 TEST(RecipeYamlRefuses, WhatIsNotARecipe) {
   const auto why = [](const std::string& text, ErrorCode code = ErrorCode::parse_error) {
     return refusal(code, [&] { parse_recipe(text, "r.yaml"); });
@@ -222,6 +239,8 @@ TEST(RecipeYamlRefuses, WhatIsNotARecipe) {
   EXPECT_THAT(why("steps: [{technique: rtn, params: {a: [1]}}]\nformats: []\n"), HasSubstr("single values"));
   EXPECT_THAT(why("steps: []\nformats: [{type: Q8_0}]\n"), HasSubstr("needs an id"));
   EXPECT_THAT(why("steps: []\nformats: [\"gguf:\"]\n", ErrorCode::invalid_argument), HasSubstr("r.yaml:2:11"));
+  EXPECT_THAT(why("steps: []\nformats: [{id: gguf, tensor_types: 3}]\n"), HasSubstr("r.yaml:2:37"));
+  EXPECT_THAT(why("steps: []\nformats: [{id: gguf, tensor_types: [{type: Q6_K}]}]\n"), HasSubstr("needs targets"));
   EXPECT_THAT(why("schema: advisor.recipe/2\nsteps: []\nformats: []\n", ErrorCode::unsupported),
               HasSubstr("advisor.recipe/1"));
 }

@@ -35,9 +35,10 @@ std::int64_t columns(const TensorInfo& tensor) {
 
 GgufMix mix_of(const OutputPlan& plan) { return *gguf_mix_named(plan.type); }
 
-/// nullopt: a type of ggml that no encoder here writes (IQ1 .. IQ3).
-std::optional<BlockType> type_of(const OutputPlan& plan, const TensorInfo& tensor) {
-  return kernels::block_type_named(gguf_block(gguf::tensor_type(plan, tensor)).name);
+/// nullopt: a type of ggml that no encoder here writes (IQ1 .. IQ3), or no type of ggml.
+std::optional<BlockType> type_of(const OutputPlan& plan, const PlannedTensor& planned) {
+  if (!planned.type.empty()) return kernels::block_type_named(planned.type);
+  return kernels::block_type_named(gguf_block(gguf::tensor_type(plan, planned.source)).name);
 }
 
 /// Mixes whose tensors can all be written.
@@ -55,13 +56,22 @@ std::optional<std::string> refuses_stacks(const OutputPlan& plan) {
   struct Stack {
     std::int64_t found = 0, parts = 0;
     std::vector<std::int64_t> shape;
+    std::string type;
   };
   std::map<std::string, Stack> stacks;
   for (const PlannedTensor& planned : plan.tensors) {
     if (is_dropped(planned.source.name)) continue;
     const gguf::Place place = *gguf::place_of(planned.source.name, plan.config);
     Stack& stack = stacks[place.tensor];
-    if (stack.found++ == 0) stack.shape = planned.source.shape;
+    if (stack.found++ == 0) {
+      stack.shape = planned.source.shape;
+      stack.type = planned.type;
+    }
+    if (stack.type != planned.type) {
+      return "tensor '" + planned.source.name +
+             "' is stored in one piece with other experts, which have another type; " +
+             "give all experts of a layer the same";
+    }
     stack.parts = place.parts;
     if (stack.shape != planned.source.shape) return "tensor '" + planned.source.name + "' is not shaped as its fellows";
   }
@@ -74,7 +84,8 @@ std::optional<std::string> refuses_stacks(const OutputPlan& plan) {
   return std::nullopt;
 }
 
-std::optional<std::string> refuses_tensor(const OutputPlan& plan, const TensorInfo& tensor) {
+std::optional<std::string> refuses_tensor(const OutputPlan& plan, const PlannedTensor& planned) {
+  const TensorInfo& tensor = planned.source;
   const auto place = gguf::place_of(tensor.name, plan.config);
   if (!place) return "GGUF has no name for tensor '" + tensor.name + "'";
   if (tensor.shape.empty() || tensor.shape.size() > 2) return "tensor '" + tensor.name + "' is no vector or matrix";
@@ -83,7 +94,15 @@ std::optional<std::string> refuses_tensor(const OutputPlan& plan, const TensorIn
   if (head_dim != 0 && tensor.shape[0] % head_dim != 0) {
     return "tensor '" + tensor.name + "' has rows that are no multiple of the head dimension";
   }
-  if (!type_of(plan, tensor)) {
+  const auto type = type_of(plan, planned);
+  if (!planned.type.empty()) {
+    if (!type) return "'" + planned.type + "' for tensor '" + tensor.name + "' is no type that can be written";
+    if (const std::int64_t block = kernels::layout_of(*type).elements; columns(tensor) % block != 0) {
+      return "rows of tensor '" + tensor.name + "' have " + std::to_string(columns(tensor)) + " elements, but " +
+             planned.type + " has blocks of " + std::to_string(block);
+    }
+  }
+  if (!type) {
     return "GGUF type '" + plan.type + "' stores '" + tensor.name + "' as " +
            std::string(gguf_block(gguf::tensor_type(plan, tensor)).name) + ", which cannot be written; choose one of " +
            known_types();
@@ -98,7 +117,7 @@ std::optional<std::string> refuses(const OutputPlan& plan) {
   if (auto reason = gguf::metadata_refuses(plan.config, plan.tokenizer)) return reason;
   for (const PlannedTensor& planned : plan.tensors) {
     if (is_dropped(planned.source.name)) continue;
-    if (auto reason = refuses_tensor(plan, planned.source)) return reason;
+    if (auto reason = refuses_tensor(plan, planned)) return reason;
   }
   return refuses_stacks(plan);
 }
@@ -136,7 +155,7 @@ std::vector<gguf::TensorEntry> place_tensors(const OutputPlan& plan, Layout& lay
     gguf::Place& place = layout.places.emplace_back();
     if (is_dropped(planned.source.name)) continue;
     place = *gguf::place_of(planned.source.name, plan.config);
-    entry = {place.tensor, planned.source.shape, *type_of(plan, planned.source), 0, 0};
+    entry = {place.tensor, planned.source.shape, *type_of(plan, planned), 0, 0};
     entry.bytes = entry.shape[0] * kernels::row_bytes(entry.type, columns(planned.source));
     if (const auto [at, first] = begin.emplace(place.tensor, end); first) {
       gguf::TensorEntry& whole = written.emplace_back(entry);
