@@ -221,7 +221,8 @@ std::string difference(const Identity& then, const Identity& now) {
 Identity identity_of(const CompressRequest& request, const PreparedJob& job) {
   Digest recipe, calibration;
   recipe << recipe_to_yaml(request.recipe);
-  for (const auto& [key, value] : job.params) recipe << key << value;
+  for (const PreparedStep& step : job.steps.steps)
+    for (const auto& [key, value] : step.params) recipe << key << value;
   for (const auto& sequence : job.calibration.sequences) {
     calibration << static_cast<std::int64_t>(sequence.size());
     for (const std::int32_t id : sequence) calibration << std::int64_t{id};

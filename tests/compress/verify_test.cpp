@@ -58,9 +58,10 @@ class Verify : public ::testing::Test {
     const auto write = [&](const Tile& tile) {
       std::vector<float> rows(tile.size());
       job.source->read_rows(tensors[tile.tensor], tile.begin, tile.end, rows);
-      if (const auto& scheme = job.outputs[0].plan.tensors[tile.tensor].scheme) {
+      if (job.outputs[0].plan.tensors[tile.tensor].scheme) {
+        const PreparedStep& step = *job.steps.find(tile.tensor);
         outputs.write_codes(0, tile.tensor, tile.begin,
-                            job.technique->quantize(rows, tile.cols, *scheme, job.params, DType::bf16), rows);
+                            step.technique->quantize(rows, tile.cols, step.scheme, step.params, DType::bf16), rows);
       } else {
         outputs.write_rows(0, tile.tensor, tile.begin, rows, {}, false);
       }

@@ -316,7 +316,7 @@ std::unique_ptr<FormatWriter> create(const OutputPlan& plan, const std::filesyst
   return std::make_unique<GgufWriter>(plan, folder);
 }
 
-BlockType stored_type(const OutputPlan& plan, const PlannedTensor& tensor) { return *type_of(plan, tensor.source); }
+BlockType stored_type(const OutputPlan& plan, const PlannedTensor& tensor) { return *type_of(plan, tensor); }
 
 DType scale_dtype(const OutputPlan&) { return DType::f16; }
 
