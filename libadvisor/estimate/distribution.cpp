@@ -23,7 +23,11 @@ double student_cdf(double t, int df) {
   const double n = df, cos2 = n / (n + t * t), sine = t / std::sqrt(n + t * t);
   const bool even = df % 2 == 0;
   double term = even ? 1 : std::sqrt(cos2), sum = df == 1 ? 0 : term;
-  for (int k = even ? 2 : 3; k <= df - 2; k += 2) sum += term *= cos2 * (k - 1) / k;
+  for (int k = even ? 2 : 3; k <= df - 2; k += 2) {
+    term *= cos2 * (k - 1) / k;
+    const double before = std::exchange(sum, sum + term);
+    if (sum == before) break;  // terms shrink: far out a few are all that a double holds
+  }
   const double within = even ? sine * sum : 2 / std::numbers::pi * (std::atan(t / std::sqrt(n)) + sine * sum);
   return std::clamp((1 + within) / 2, 0.0, 1.0);
 }
@@ -56,6 +60,11 @@ double Distribution::probability_below(double x) const {
 }
 
 Distribution Distribution::scaled(double a, double b) const { return {a + b * mean, std::abs(b) * sd, df}; }
+
+Distribution Distribution::times(const Distribution& other) const {
+  return {mean * other.mean, std::sqrt(mean * other.sd * mean * other.sd + other.mean * sd * other.mean * sd),
+          std::min(df, other.df)};
+}
 
 namespace {
 Estimate finish(Estimate estimate, std::vector<std::string> sources) {

@@ -21,6 +21,8 @@ struct Distribution {
 
   /// a + b X; b may be negative.
   Distribution scaled(double a, double b) const;
+  /// The product with an independent one, to first order.
+  Distribution times(const Distribution& other) const;
 };
 
 /// Central interval at `level`. `sources` are sorted and made unique.

@@ -52,8 +52,8 @@ bool sees_more_than_text(const Model& m) {
   return std::any_of(m.modalities_in.begin(), m.modalities_in.end(), [](const auto& kind) { return kind != "text"; });
 }
 
-EngineOverhead vllm_overhead(const Model& model, const EngineLoad& load) {
-  EngineOverhead overhead;
+EngineBuffers vllm_buffers(const Model& model, const EngineLoad& load) {
+  EngineBuffers overhead;
   overhead.activations = vllm_activations(model, max_sequences(load.concurrency), load.batch_tokens);
   double variance = dense_sd * dense_sd;
   if (model.experts.value_or(0) > 1) overhead.activations += mixture_extra * gib, variance += mixture_sd * mixture_sd;
@@ -62,50 +62,43 @@ EngineOverhead vllm_overhead(const Model& model, const EngineLoad& load) {
   overhead.other = (group ? non_torch_group : non_torch_alone) * gib;
   variance += std::pow(group ? non_torch_group_sd : non_torch_alone_sd, 2);
   overhead.sd = std::hypot(std::sqrt(variance) * gib, shape_of(model).guessed * overhead.activations);
-  overhead.assumed = "vLLM 0.18 or later, " + std::to_string(max_sequences(load.concurrency)) + " sequences, " +
-                     std::to_string(load.batch_tokens) + " tokens per step";
-  overhead.sources = {vllm_new_logs, vllm_old_logs};
   return overhead;
 }
 
 /// The same buffers by other hands; nobody published what they measure, so the interval is wide.
-EngineOverhead like_vllm(const Model& model, const EngineLoad& load, const char* engine) {
-  auto overhead = vllm_overhead(model, load);
+EngineBuffers like_vllm(const Model& model, const EngineLoad& load) {
+  auto overhead = vllm_buffers(model, load);
   overhead.sd = std::hypot(overhead.sd, 0.4 * (overhead.activations + overhead.other));
-  overhead.assumed = std::string(engine) + " with buffers as vLLM's";
   return overhead;
 }
 
 /// One compute buffer per device, as large as the largest step of the graph: the logits of a micro-batch (at most 512
 /// tokens) beside the residual stream, or the inner activations of the MLP; the attention mask; a CUDA context. Scores
 /// are not stored: flash attention is on where the backend has it (since 2025-08).
-EngineOverhead llama_cpp_overhead(const Model& model, const Device& device, const EngineLoad& load) {
+EngineBuffers llama_cpp_buffers(const Model& model, const Device& device, const EngineLoad& load) {
   const auto shape = shape_of(model);
   const auto batch = static_cast<double>(std::clamp<std::int64_t>(load.context, 1, load.batch_tokens));
   const double residual = batch * shape.hidden * 4;
   const double logits = batch * shape.vocab * 4 + residual;
   const double inner = batch * shape.intermediate * 4 * 2 + 2 * residual;
   const double mask = batch * static_cast<double>(load.context) * static_cast<double>(load.concurrency) * 2;
-  EngineOverhead overhead;
+  EngineBuffers overhead;
   overhead.activations = std::max(logits, inner) + mask;
   overhead.other = is_gpu(device) ? 0.3 * gib : 0;
   overhead.sd =
       std::hypot(0.1 * overhead.activations, is_gpu(device) ? 0.1 * gib : 0, shape.guessed * overhead.activations);
-  overhead.assumed = "llama.cpp with flash attention, micro-batches of " + std::to_string(load.batch_tokens);
-  overhead.sources = {llama_cpp_source};
   return overhead;
 }
 
 /// CUDA context and allocator, the inner activations of a whole prompt batch, logits of the last token.
-EngineOverhead transformers_overhead(const Model& model, const Device& device, const EngineLoad& load) {
+EngineBuffers transformers_buffers(const Model& model, const Device& device, const EngineLoad& load) {
   const auto shape = shape_of(model);
   const auto sequences = static_cast<double>(load.concurrency);
   const double tokens = static_cast<double>(load.context) * sequences;
-  EngineOverhead overhead;
+  EngineBuffers overhead;
   overhead.activations = tokens * (2 * shape.hidden + 2 * shape.intermediate) * 2 + sequences * shape.vocab * 4 * 2;
   overhead.other = is_gpu(device) ? 0.5 * gib : 0;
   overhead.sd = std::hypot(0.3 * overhead.activations, 0.4 * overhead.other, shape.guessed * overhead.activations);
-  overhead.assumed = "the whole prompt in one step";
   return overhead;
 }
 
@@ -142,13 +135,32 @@ double vllm_activations(const Model& model, std::int64_t sequences, std::int64_t
   return std::max(sampler, forward);
 }
 
+EngineBuffers engine_buffers(const std::string& engine, const Model& model, const Device& device,
+                             const EngineLoad& load) {
+  if (engine == "vllm") return vllm_buffers(model, load);
+  if (engine == "sglang" || engine == "tensorrt-llm") return like_vllm(model, load);
+  if (engine == "llama.cpp") return llama_cpp_buffers(model, device, load);
+  return transformers_buffers(model, device, load);
+}
+
 EngineOverhead engine_overhead(const std::string& engine, const Model& model, const Device& device,
                                const EngineLoad& load) {
-  if (engine == "vllm") return vllm_overhead(model, load);
-  if (engine == "sglang") return like_vllm(model, load, "SGLang");
-  if (engine == "tensorrt-llm") return like_vllm(model, load, "TensorRT-LLM");
-  if (engine == "llama.cpp") return llama_cpp_overhead(model, device, load);
-  return transformers_overhead(model, device, load);
+  EngineOverhead overhead{engine_buffers(engine, model, device, load), {}, {}};
+  const std::vector<std::string> vllm_logs{vllm_new_logs, vllm_old_logs};
+  if (engine == "vllm") {
+    overhead.assumed = "vLLM 0.18 or later, " + std::to_string(max_sequences(load.concurrency)) + " sequences, " +
+                       std::to_string(load.batch_tokens) + " tokens per step";
+    overhead.sources = vllm_logs;
+  } else if (engine == "sglang" || engine == "tensorrt-llm") {
+    overhead.assumed = std::string(engine == "sglang" ? "SGLang" : "TensorRT-LLM") + " with buffers as vLLM's";
+    overhead.sources = vllm_logs;
+  } else if (engine == "llama.cpp") {
+    overhead.assumed = "llama.cpp with flash attention, micro-batches of " + std::to_string(load.batch_tokens);
+    overhead.sources = {llama_cpp_source};
+  } else {
+    overhead.assumed = "the whole prompt in one step";
+  }
+  return overhead;
 }
 
 UsableMemory engine_memory(const std::string& engine, const Hardware& hardware) {

@@ -13,10 +13,12 @@
 namespace advisor {
 
 /// Of one device, bytes.
-struct EngineOverhead {
+struct EngineBuffers {
   double activations = 0;
   double other = 0;  ///< CUDA context, communication buffers: what the engine's own allocator does not see
   double sd = 0;     ///< of the sum
+};
+struct EngineOverhead : EngineBuffers {
   std::string assumed;
   std::vector<std::string> sources;
 };
@@ -29,6 +31,9 @@ struct EngineLoad {
 
 EngineOverhead engine_overhead(const std::string& engine, const Model& model, const Device& device,
                                const EngineLoad& load);
+/// Its numbers alone.
+EngineBuffers engine_buffers(const std::string& engine, const Model& model, const Device& device,
+                             const EngineLoad& load);
 
 /// Tokens that a prefill step of `engine` takes on `device` unless told otherwise.
 std::int64_t prefill_tokens(const std::string& engine, const Device& device);

@@ -1,6 +1,7 @@
 #include "estimate/speed_table.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <span>
 
@@ -13,10 +14,39 @@ bool applies(const SpeedBlock& block, const SpeedLevels& levels) {
   return block.required == 0 || !levels[block.fields.front()].empty();
 }
 
+/// "2|vllm|new": how many levels, and those.
 std::string cell_key(const SpeedBlock& block, const SpeedLevels& levels, std::size_t depth) {
   const auto key = speed_key(levels, std::span(block.fields).first(depth));
   return std::to_string(depth) + (key.empty() ? "" : "|" + key);
 }
+
+/// The same of every depth of a block, without a text for each: a decision asks thousands of times.
+class CellKeys {
+ public:
+  CellKeys(const SpeedBlock& block, const SpeedLevels& levels) {
+    text_.reserve(64);
+    text_ += '0';
+    ends_[0] = 1;
+    bool empty = true;
+    for (std::size_t i = 0; i < block.fields.size(); ++i) {
+      const auto& level = levels[block.fields[i]];
+      if (empty && !level.empty())
+        text_ += '|', empty = false;  // as speed_key() joins, and cell_key() prefixes
+      else if (!empty)
+        text_ += '|';
+      text_ += level;
+      ends_[i + 1] = text_.size();
+    }
+  }
+  std::string_view at(std::size_t depth) {
+    text_[0] = static_cast<char>('0' + depth);
+    return std::string_view(text_).substr(0, ends_[depth]);
+  }
+
+ private:
+  std::string text_;
+  std::array<std::size_t, 10> ends_{};  // no block has more fields than there are digits
+};
 
 /// The block whose rows are named as the evidence.
 constexpr std::size_t memory_block = 0;
@@ -32,9 +62,9 @@ SpeedTable::SpeedTable(std::span<const FittedTerm> terms) {
   for (const auto& term : terms) {
     if (term.fit != "speed") continue;
     if (term.term == "spread") {
-      spreads_[term.level].added = term.value;
+      spread_at(term.level).added = term.value;
     } else if (term.term == "spread share") {
-      spreads_[term.level].share = term.value;
+      spread_at(term.level).share = term.value;
     } else if (term.term == "engine version") {
       const auto bar = term.level.find('|');
       versions_[term.level.substr(0, bar)] = bar == std::string::npos ? "" : term.level.substr(bar + 1);
@@ -48,8 +78,9 @@ SpeedTable::SpeedTable(std::span<const FittedTerm> terms) {
 const SpeedTable::Cell* SpeedTable::find(std::size_t block, const SpeedLevels& levels, std::size_t* depth) const {
   const auto& wanted = speed_blocks()[block];
   if (block >= cells_.size()) return nullptr;
+  CellKeys keys(wanted, levels);
   for (std::size_t fields = wanted.fields.size() + 1; fields-- > wanted.required;) {
-    const auto found = cells_[block].find(cell_key(wanted, levels, fields));
+    const auto found = cells_[block].find(keys.at(fields));
     if (found == cells_[block].end()) continue;
     if (depth) *depth = fields;
     return &found->second;
@@ -68,8 +99,8 @@ std::optional<SpeedSetup> SpeedTable::setup(const SpeedLevels& levels) const {
     if (b == memory_block) {
       if (!cell || depth == 0) return std::nullopt;
       setup.class_known = depth >= 3;
-      setup.rows = cell->rows, setup.sources = cell->sources;
-      setup.cell = cell_key(blocks[b], levels, depth).substr(2);
+      setup.rows = cell->rows, setup.sources = &cell->sources;
+      setup.depth = depth;
     }
     if (cell) {
       setup.terms.value[blocks[b].term] += cell->value;
@@ -84,9 +115,20 @@ std::optional<SpeedSetup> SpeedTable::setup(const SpeedLevels& levels) const {
   return setup;
 }
 
-SpeedSpread SpeedTable::spread(const std::string& kind, const std::string& engine) const {
-  for (const auto& key : {kind + "|" + engine, kind})
-    if (const auto found = spreads_.find(key); found != spreads_.end()) return found->second;
+std::string SpeedTable::cell_of(const SpeedSetup& setup, const SpeedLevels& levels) {
+  return speed_key(levels, std::span(speed_blocks()[memory_block].fields).first(setup.depth));
+}
+
+/// "kind|engine", or "kind" of all engines.
+SpeedSpread& SpeedTable::spread_at(const std::string& level) {
+  const auto bar = level.find('|');
+  return spreads_[bar == std::string::npos ? "" : level.substr(bar + 1)][level.substr(0, bar)];
+}
+
+SpeedSpread SpeedTable::spread(std::string_view kind, std::string_view engine) const {
+  for (const auto& of : {engine, std::string_view()})
+    if (const auto known = spreads_.find(of); known != spreads_.end())
+      if (const auto found = known->second.find(kind); found != known->second.end()) return found->second;
   return {unknown_spread, 1};
 }
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cmath>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/fit.h"
@@ -18,11 +20,11 @@ namespace advisor {
 /// The terms of one setup, resolved once; from here on a speed is arithmetic.
 struct SpeedSetup {
   SpeedTerms terms;
-  SpeedRates rates;          ///< of the terms
-  bool class_known = false;  ///< the engine was measured on this class of hardware
-  std::int64_t rows = 0;     ///< behind the memory (or compute) efficiency
-  std::vector<std::string> sources;
-  std::string cell;  ///< the levels that answered: "llama.cpp|new|gpu|gguf5"
+  SpeedRates rates;                                   ///< of the terms
+  bool class_known = false;                           ///< the engine was measured on this class of hardware
+  std::int64_t rows = 0;                              ///< behind the memory (or compute) efficiency
+  const std::vector<std::string>* sources = nullptr;  ///< of them; the table's
+  std::size_t depth = 0;                              ///< how many of the levels answered
 };
 
 /// What a kind of question adds to the spread of parameters and noise, and the share of that which it needs.
@@ -38,8 +40,10 @@ class SpeedTable {
 
   /// nullopt: nothing was ever measured with this engine.
   std::optional<SpeedSetup> setup(const SpeedLevels& levels) const;
+  /// The levels that answered, in words: "llama.cpp|new|gpu|gguf5".
+  static std::string cell_of(const SpeedSetup& setup, const SpeedLevels& levels);
   /// Held-out spread of a kind of question on an engine.
-  SpeedSpread spread(const std::string& kind, const std::string& engine) const;
+  SpeedSpread spread(std::string_view kind, std::string_view engine) const;
   /// Newest version of the engine that was measured; empty when no row states one.
   std::string newest_version(const std::string& engine) const;
 
@@ -55,8 +59,11 @@ class SpeedTable {
   };
   const Cell* find(std::size_t block, const SpeedLevels& levels, std::size_t* depth = nullptr) const;
 
-  std::vector<std::map<std::string, Cell>> cells_;  ///< per block
-  std::map<std::string, SpeedSpread> spreads_;
+  SpeedSpread& spread_at(const std::string& level);
+
+  std::vector<std::map<std::string, Cell, std::less<>>> cells_;     ///< per block
+  using Spreads = std::map<std::string, SpeedSpread, std::less<>>;  ///< by kind
+  std::map<std::string, Spreads, std::less<>> spreads_;             ///< by engine; "": of all engines
   std::map<std::string, std::string> versions_;
 };
 

@@ -35,7 +35,7 @@ constexpr double believable = 0.4;
 bool about_prompts(const std::string& kind) { return kind == "prompt" || kind == "turn" || kind.ends_with("queue"); }
 
 double e_folds(std::int64_t a, std::int64_t b) {
-  return std::log((static_cast<double>(a) + 256) / (static_cast<double>(b) + 256));
+  return a == b ? 0 : std::log((static_cast<double>(a) + 256) / (static_cast<double>(b) + 256));
 }
 
 bool is_mixture(const Model& model) {
@@ -101,7 +101,7 @@ void SpeedEstimator::remember(const SpeedRow& row, const std::string& model, con
   const double predicted = log_seconds(row.work, setup->rates, row.quantity).value;
   measured_[model][{row.levels.engine, row.levels.device}].push_back(
       {row.levels, row.work.load, row.work.devices * row.work.stages, row.quantity, row.log_seconds - predicted,
-       row.source, row.kind, row.engine_version, recorded});
+       about_prompts(row.kind), row.source, row.kind, row.engine_version, recorded});
 }
 
 SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const SpeedLevels& levels, const std::string& kind,
@@ -114,19 +114,22 @@ SpeedEstimator::Near SpeedEstimator::nearby(const Observations& own, const Speed
     bool own_machine = false;
   };
   std::vector<Study> studies;  // by source
+  const bool prompts = about_prompts(kind);
   for (const auto& o : own) {
-    if (about_prompts(o.kind) != about_prompts(kind)) continue;
+    if (o.prompts != prompts) continue;
     double distance = 0;
     const auto differs = [&](bool yes, double sd) { distance += yes ? sd * sd : 0; };
     differs(o.levels.era != levels.era, other_era);
     differs(o.levels.format != levels.format || o.levels.scheme != levels.scheme, other_format);
     differs(o.kind != kind, other_kind);
-    differs(true, per_doubling_of_devices * std::log2(o.count / (work.devices * work.stages)));
+    if (const double devices = work.devices * work.stages; o.count != devices)
+      differs(true, per_doubling_of_devices * std::log2(o.count / devices));
     const auto& load = work.load;
     differs(true, per_e_fold_of_load * e_folds(o.load.input_tokens + o.load.output_tokens / 2,
                                                load.input_tokens + load.output_tokens / 2));
-    differs(true, per_e_fold_of_load *
-                      std::log(static_cast<double>(o.load.concurrency) / static_cast<double>(load.concurrency)));
+    if (o.load.concurrency != load.concurrency)
+      differs(true, per_e_fold_of_load *
+                        std::log(static_cast<double>(o.load.concurrency) / static_cast<double>(load.concurrency)));
     if (load.requests_per_second > 0 && o.load.requests_per_second > 0)
       differs(true, per_e_fold_of_load * std::log(o.load.requests_per_second / load.requests_per_second));
     // Of each source the nearest rows speak; farther ones would only add their distance.
@@ -193,7 +196,7 @@ std::optional<SpeedEstimator::Site> SpeedEstimator::site(const Variant& variant,
   if (!setup) return std::nullopt;
   site.setup = std::move(*setup);
   for (std::size_t i = 0; i < speed_kinds.size(); ++i)
-    site.spreads[i] = table_.spread(std::string(speed_kinds[i]), site.levels.engine);
+    site.spreads[i] = table_.spread(speed_kinds[i], site.levels.engine);
   return site;
 }
 
@@ -212,10 +215,10 @@ Rate SpeedEstimator::ask(const Measured* measured, const SpeedSetup& setup, cons
   const auto* own = observations(measured, question.levels);
   const auto near = own ? nearby(*own, question.levels, question.kind, question.work, spread.share, true) : Near{};
   Rate rate;
-  rate.rows = setup.rows, rate.sources = setup.sources;
+  rate.rows = setup.rows, rate.sources = *setup.sources;
   rate.basis = Basis::modelled;
   rate.engine_version = table_.newest_version(question.levels.engine);
-  rate.how = "fitted to rows of " + setup.cell;
+  rate.how = "fitted to rows of " + SpeedTable::cell_of(setup, question.levels);
   if (near.precision > 0) {
     correct(prior, near);
     rate.basis = near.exact ? Basis::measured : Basis::transferred;
@@ -295,11 +298,11 @@ std::vector<std::optional<Rate>> SpeedEstimator::with_host(const Model& model, c
   Rate rate;
   rate.basis = Basis::modelled;
   rate.rows = here->setup.rows + offload_.rows();
-  rate.sources = here->setup.sources;
+  rate.sources = *here->setup.sources;
   rate.sources.insert(rate.sources.end(), offload_.sources().begin(), offload_.sources().end());
   rate.engine_version = table_.newest_version(variant.engine);
-  rate.how = "fitted to rows of " + here->setup.cell + ", and to " + std::to_string(offload_.rows()) +
-             " runs with weights in the host's memory" +
+  rate.how = "fitted to rows of " + SpeedTable::cell_of(here->setup, here->levels) + ", and to " +
+             std::to_string(offload_.rows()) + " runs with weights in the host's memory" +
              (hardware.host_bandwidth ? "" : "; the bandwidth of the host's memory is assumed");
   for (std::size_t i = 0; i < questions.size(); ++i) {
     auto loaded = *work;

@@ -117,6 +117,7 @@ struct SpeedEstimator::Observation {
   double count = 1;
   SpeedQuantity quantity = SpeedQuantity::decode;
   double residual = 0;
+  bool prompts = false;  ///< a time to the first token
   std::string source, kind, version, recorded;
 };
 

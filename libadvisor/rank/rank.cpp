@@ -54,11 +54,14 @@ std::vector<Objective> objectives_named(std::span<const std::string> priority) {
 
 /// In steps within which two values count as equal; smaller is better. Quality is a share: steps of 0.1 %. The others
 /// are rounded in the logarithm: steps of 1 %. Nothing at all (no cost, no effort) is better than any step.
+double quality_step(double value) { return std::isfinite(value) ? std::round(value * 1000) : value; }
+double log_step(double value) {
+  if (!std::isfinite(value)) return value;
+  return value > 0 ? std::round(std::log(value) * 100) : -unknown;
+}
 double step_of(const Costs& costs, Objective objective) {
   const double value = costs[static_cast<std::size_t>(objective)];
-  if (!std::isfinite(value)) return value;
-  if (objective == Objective::quality) return std::round(value * 1000);
-  return value > 0 ? std::round(std::log(value) * 100) : -unknown;
+  return objective == Objective::quality ? quality_step(value) : log_step(value);
 }
 
 std::string shown(const Costs& costs, Objective objective) {
@@ -133,7 +136,17 @@ std::vector<std::size_t> dominators(std::span<const Objectives> points, std::spa
   return by;
 }
 
+Objectives in_steps(const Objectives& o) {
+  return {quality_step(o.quality), log_step(o.cost), log_step(o.latency), log_step(o.effort), o.predicted};
+}
+
 std::vector<std::size_t> lexicographic(std::span<const Place> places, std::span<const std::string> priority) {
+  std::vector<Place> rounded(places.begin(), places.end());
+  for (Place& place : rounded) place.objectives = in_steps(place.objectives);
+  return lexicographic_in_steps(rounded, priority);
+}
+
+std::vector<std::size_t> lexicographic_in_steps(std::span<const Place> places, std::span<const std::string> priority) {
   const auto objectives = objectives_named(priority);
   struct Key {
     Costs steps{};
@@ -146,11 +159,12 @@ std::vector<std::size_t> lexicographic(std::span<const Place> places, std::span<
     std::size_t k = 0;
     for (const Objective objective : objectives) {
       if (objective == Objective::quality) keys[i].steps[k++] = costs[0];
-      keys[i].steps[k++] = step_of(costs, objective);
+      keys[i].steps[k++] = costs[static_cast<std::size_t>(objective)];
     }
   }
   std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
-    if (a.steps != b.steps) return a.steps < b.steps;
+    for (std::size_t k = 0; k < a.steps.size(); ++k)
+      if (a.steps[k] != b.steps[k]) return a.steps[k] < b.steps[k];
     const Place &left = places[a.index], &right = places[b.index];
     if (left.changes != right.changes) return left.changes < right.changes;
     return left.id != right.id ? left.id < right.id : a.index < b.index;

@@ -65,6 +65,12 @@ struct Place {
 /// Throws invalid_argument for another objective.
 std::vector<std::size_t> lexicographic(std::span<const Place> places, std::span<const std::string> priority);
 
+/// What the order takes for equal: quality in steps of 0.1 %, the others as the logarithm in steps of 1 %; nothing to
+/// pay or to do is -inf.
+Objectives in_steps(const Objectives& objectives);
+/// lexicographic() of places whose objectives are in steps already.
+std::vector<std::size_t> lexicographic_in_steps(std::span<const Place> places, std::span<const std::string> priority);
+
 /// Why `a` stands before `b`: the first comparison in which they differ, in words.
 std::string decided_by(const Place& a, const Place& b, std::span<const std::string> priority, int rank_of_b);
 

@@ -88,11 +88,6 @@ Accuracy judge_accuracy(const Question& q, int model, const Distribution& recove
 
 namespace {
 
-Distribution times(const Distribution& a, const Distribution& b) {
-  return {a.mean * b.mean, std::sqrt(a.mean * b.sd * a.mean * b.sd + b.mean * a.sd * b.mean * a.sd),
-          std::min(a.df, b.df)};
-}
-
 /// Share of the weights at the smaller scheme, for an average of `bits`.
 double lower_share(const CatalogTreatment& treatment, double bits) {
   const double low = treatment.scheme.bits_per_weight, high = treatment.upper_bits;
@@ -126,18 +121,16 @@ std::optional<Distribution> recovery_of(const Toolbox& tools, const Question& q,
     if (!low || !high) return std::nullopt;
     recovery = mixture(low->distribution, high->distribution, lower_share(what, mixed_bits));
   } else {
-    bool first = true;
-    for (const auto& part : what.parts) {
-      const auto kept = tools.estimator.quality().numbers(entry.quality, part, standing.task);
-      if (!kept) return std::nullopt;
-      recovery = first ? kept->distribution : times(recovery, kept->distribution);
-      first = false;
-    }
+    const auto kept = model != own_model && !what.asked()
+                          ? tools.kept(*q.standings, model)[static_cast<std::size_t>(what.weights_kept_as)]
+                          : weights_kept(tools.estimator, entry, what, standing.task);
+    if (!kept) return std::nullopt;
+    recovery = *kept;
   }
   if (!what.choice.quantized_kv) return recovery;
   const auto* cache = cache_of(tools, q, what);
   if (cache == nullptr) return std::nullopt;
-  return recovery.sd <= 0 && recovery.mean == 1 ? cache->recovery : times(recovery, cache->recovery);
+  return recovery.sd <= 0 && recovery.mean == 1 ? cache->recovery : recovery.times(cache->recovery);
 }
 
 namespace {

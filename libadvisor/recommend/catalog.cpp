@@ -47,12 +47,15 @@ Storage storage_of(const TreatmentChoice& choice) {
   return {variant.scheme, variant.format, variant.sparsity, variant.pattern, choice.upper};
 }
 
-/// All that the quality depends on, beside the model.
-std::string quality_of(const TreatmentChoice& choice) {
+/// All that the quality of the weights depends on, beside the model.
+std::string quality_of_weights(const TreatmentChoice& choice) {
   std::string key = choice.origin == Origin::found ? "found" : "made";
   for (const auto& part : choice.parts)
     key += '|' + part.technique + '|' + part.scheme + '|' + std::to_string(part.sparsity) + '|' + part.pattern;
-  return key + (choice.upper.empty() ? "" : "|mixed") + (choice.quantized_kv ? "|kv-" + choice.variant.kv : "");
+  return key + (choice.upper.empty() ? "" : "|mixed");
+}
+std::string quality_of(const TreatmentChoice& choice) {
+  return quality_of_weights(choice) + (choice.quantized_kv ? "|kv-" + choice.variant.kv : "");
 }
 
 /// Weights of so few bits, activations and cache aside: what "the same compression" means.
@@ -103,9 +106,9 @@ Catalog::Catalog(const Knowledge& knowledge, const Estimator& estimator)
 
 struct Catalog::Alike {
   std::map<std::string, const Technique*> techniques;
-  std::map<std::string, int> bases;  // by id with a whole cache
+  std::map<std::tuple<std::string, std::string, std::string>, int> run;  // by engine, format and scheme
   std::map<Storage, int> stored;
-  std::map<std::string, int> kept;
+  std::map<std::string, int> kept, weights_kept;
 };
 
 void Catalog::add_treatments() {
@@ -125,6 +128,13 @@ void Catalog::add_treatment(TreatmentChoice choice, Alike& alike) {
   if (const auto found = alike.techniques.find(variant.technique); found != alike.techniques.end())
     entry.technique = found->second;
   entry.facts = treatment_facts(variant, entry.technique, nullptr);
+  entry.of_candidates.set("plan.retrained", Value(choice.origin == Origin::found));
+  entry.of_candidates.set("plan.is_qat", Value(choice.origin == Origin::found && variant.technique == "qat"));
+  if (entry.evidence) {
+    entry.of_estimates.set("quality.knowledge_rows", Value(static_cast<double>(entry.evidence->knowledge)));
+    entry.of_estimates.set("quality.perplexity_only", Value(entry.evidence->perplexity_only()));
+  }
+  entry.of_candidates.leave_open(), entry.of_estimates.leave_open();
   // Mixed precision is one job, two factors of quality.
   if (choice.origin == Origin::made)
     for (std::size_t i = 0; i < (choice.upper.empty() ? choice.parts.size() : 1); ++i)
@@ -135,13 +145,16 @@ void Catalog::add_treatment(TreatmentChoice choice, Alike& alike) {
   const auto engine = std::find(engines_.begin(), engines_.end(), variant.engine);
   entry.engine = static_cast<int>(engine - engines_.begin());
   if (engine == engines_.end()) engines_.push_back(variant.engine);
-  entry.kept_as = alike.kept.try_emplace(quality_of(choice), kept_).first->second;
-  kept_ = static_cast<int>(alike.kept.size());
-  Variant whole = variant;
-  whole.kv = "fp16";
+  const auto number = [](auto& known, const std::string& quality) {
+    return known.try_emplace(quality, static_cast<int>(known.size())).first->second;
+  };
+  entry.weights_kept_as = number(alike.weights_kept, quality_of_weights(choice));
+  entry.kept_as = number(alike.kept, quality_of(choice));
+  kept_ = static_cast<int>(alike.kept.size()), weights_kept_ = static_cast<int>(alike.weights_kept.size());
   const int index = static_cast<int>(treatments_.size());
   entry.stored_as = alike.stored.try_emplace(storage_of(choice), index).first->second;
-  entry.base = alike.bases.try_emplace(whole.id(), index).first->second;
+  entry.runs_as = alike.run.try_emplace({variant.engine, variant.format, variant.scheme}, index).first->second;
+  entry.whole = choice.origin == Origin::as_published && !choice.quantized_kv;
   entry.choice = std::move(choice);
   treatments_.push_back(std::move(entry));
 }
@@ -155,15 +168,16 @@ Catalog::Catalog(const Catalog& general, const std::vector<AskedTreatment>& aske
       models_(general.models_),
       general_(general.general_),
       most_cells_(general.most_cells_ + asked.size()),
-      kept_(general.kept_) {
+      kept_(general.kept_),
+      weights_kept_(general.weights_kept_) {
   Alike alike;
   for (const auto& technique : knowledge_.techniques) alike.techniques[technique.id] = &technique;
   for (const auto& known : treatments_) {
-    Variant whole = known.choice.variant;
-    whole.kv = "fp16";
-    alike.bases.emplace(whole.id(), known.base);
+    const auto& variant = known.choice.variant;
+    alike.run.emplace(std::tuple(variant.engine, variant.format, variant.scheme), known.runs_as);
     alike.stored.emplace(storage_of(known.choice), known.stored_as);
     alike.kept.emplace(quality_of(known.choice), known.kept_as);
+    alike.weights_kept.emplace(quality_of_weights(known.choice), known.weights_kept_as);
   }
   for (const auto& one : asked) {
     add_treatment(one.choice, alike);
@@ -253,6 +267,9 @@ void Catalog::add_published(CatalogModel& entry, std::size_t first) const {
   std::erase_if(entry.applied, [&](const Applied& applied) {
     const auto& what = treatment(applied);
     return what.choice.origin == Origin::found && !what.asked() && applied.published == nullptr;
+  });
+  entry.retrained = std::any_of(entry.applied.begin(), entry.applied.end(), [&](const Applied& applied) {
+    return treatment(applied).choice.origin == Origin::found;
   });
   for (std::size_t i = std::min(first, entry.applied.size()); i < entry.applied.size(); ++i) {
     auto& applied = entry.applied[i];

@@ -44,6 +44,7 @@ struct CatalogModel {
   Native native = Native::sixteen_bit;
   bool has_size = false;      ///< parameters, geometry or tensors: its memory can be estimated
   bool mixture = false;       ///< of experts
+  bool retrained = false;     ///< somebody published a retrained checkpoint
   double weights_spread = 0;  ///< sd of the bytes of the weights as a share
   double active_params = 0;
   std::optional<KvLayout> kv;
@@ -62,15 +63,19 @@ struct CatalogTreatment {
   std::optional<EvidenceCount> evidence;  ///< what kind of measurements speaks for it
   const Technique* technique = nullptr;
   FactLayer facts{FactLayerId::treatment};  ///< what holds on all hardware
-  std::vector<const TechniqueWork*> work;   ///< of each step of making it; nullptr: nothing is known of it
+  /// Facts of each candidate that the treatment alone decides; the rest is left open.
+  FactLayer of_candidates{FactLayerId::candidate}, of_estimates{FactLayerId::estimate};
+  std::vector<const TechniqueWork*> work;  ///< of each step of making it; nullptr: nothing is known of it
   double kv_value_bytes = 2;
   double kv_bits = 16;
-  double upper_bits = 0;   ///< mixed precision: bits per weight of the larger scheme
-  int engine = 0;          ///< into Catalog::engines
-  int base = 0;            ///< the treatment with the same weights and a whole cache
-  int kept_as = 0;         ///< number of what it does to quality, which engines, formats and tools may share
-  std::string only_for{};  ///< asked about: the one model; "" = every model that it makes sense for
-  int same_as = -1;        ///< asked about: AskedTreatment::same_as
+  double upper_bits = 0;    ///< mixed precision: bits per weight of the larger scheme
+  bool whole = false;       ///< as published, with a whole cache
+  int engine = 0;           ///< into Catalog::engines
+  int runs_as = 0;          ///< the first treatment of the same scheme and format on the engine: its terms of speed
+  int kept_as = 0;          ///< number of what it does to quality, which engines, formats and tools may share
+  int weights_kept_as = 0;  ///< the same of its weights alone, with a whole cache
+  std::string only_for{};   ///< asked about: the one model; "" = every model that it makes sense for
+  int same_as = -1;         ///< asked about: AskedTreatment::same_as
   bool asked() const { return !only_for.empty(); }
   int stored_as = 0;  ///< the first treatment with the same weights in the same format, whatever the engine and tool
 };
@@ -87,8 +92,9 @@ class Catalog {
   const std::vector<CatalogTreatment>& treatments() const { return treatments_; }  ///< in a fixed order
   std::size_t general_treatments() const { return general_; }  ///< of them, before those that were asked about
   const std::vector<std::string>& engines() const { return engines_; }
-  int find(const std::string& model) const;  ///< index, or -1
-  int kept() const { return kept_; }         ///< how many numbers CatalogTreatment::kept_as has
+  int find(const std::string& model) const;           ///< index, or -1
+  int kept() const { return kept_; }                  ///< how many numbers CatalogTreatment::kept_as has
+  int weights_kept() const { return weights_kept_; }  ///< and weights_kept_as
   /// That have treatments which were asked about, sorted.
   const std::vector<int>& asked_models() const { return asked_models_; }
   /// Treatments of all models together.
@@ -119,7 +125,7 @@ class Catalog {
   std::vector<int> asked_models_;
   std::size_t general_ = 0;
   std::size_t most_cells_ = 0;
-  int kept_ = 0;
+  int kept_ = 0, weights_kept_ = 0;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::unique_ptr<const std::vector<FactLayer>>> facts_;
 };

@@ -99,38 +99,46 @@ void CellJudge::set_candidate(const Applied& applied, Action action) {
   described_ = &applied, described_action_ = action;
 }
 
-void CellJudge::set_estimates(const Cell& cell, const EngineSide& side) {
+void CellJudge::set_estimates(const Cell& cell, const EngineSide& side, const std::vector<char>* wanted) {
   const auto& s = slots();
   auto& facts = estimate_facts_;
   facts.clear(s.rows), facts.clear(s.basis);  // words: of facts_of() only, no forbid reads them
-  const auto number = [&](int slot, double value) { facts.set(slot, value); };
-  number(s.memory_total, memory_.total), number(s.memory_weights, memory_.weights);
-  number(s.memory_kv, memory_.kv_cache), number(s.memory_overhead, memory_.overhead);
-  number(s.memory_available, memory_.available), number(s.memory_share, memory_.total / memory_.available);
-  number(s.memory_kv_share, memory_.kv_cache / memory_.total);
-  facts.set(s.offload_kind, Value(std::string(name(placed_.kind))));
-  number(s.offload_layers, static_cast<double>(placed_.layers));
-  number(s.offload_bytes, placed_.host_weights);
-  number(s.offload_share, placed_.host_weights / (memory_.weights + placed_.left));
-  number(s.mean, cell.has_value ? cell.value.mean : not_a_number);
-  number(s.low, cell.has_value ? cell.value.quantile(0.05) : not_a_number);
-  number(s.retention, cell.has_recovery ? kept_of_own(q_, model_, cell.recovery).mean : not_a_number);
+  const auto wants = [&](int slot) { return wanted == nullptr || (*wanted)[static_cast<std::size_t>(slot)] != 0; };
+  const auto put = [&](int slot, auto&& value) {
+    if (wants(slot)) facts.set(slot, value());
+  };
+  const auto exp_of = [](bool known, const Distribution& log) { return known ? std::exp(log.mean) : not_a_number; };
+  const auto decode = [&] { return exp_of(cell.has_speed, cell.log_decode); };
+  put(s.memory_total, [&] { return memory_.total; });
+  put(s.memory_weights, [&] { return memory_.weights; });
+  put(s.memory_kv, [&] { return memory_.kv_cache; });
+  put(s.memory_overhead, [&] { return memory_.overhead; });
+  put(s.memory_available, [&] { return memory_.available; });
+  put(s.memory_share, [&] { return memory_.total / memory_.available; });
+  put(s.memory_kv_share, [&] { return memory_.kv_cache / memory_.total; });
+  if (wants(s.offload_kind) && told_placement_ != placed_.kind)
+    facts.set(s.offload_kind, Value(std::string(name(placed_.kind)))), told_placement_ = placed_.kind;
+  put(s.offload_layers, [&] { return static_cast<double>(placed_.layers); });
+  put(s.offload_bytes, [&] { return placed_.host_weights; });
+  put(s.offload_share, [&] { return placed_.host_weights / (memory_.weights + placed_.left); });
+  put(s.mean, [&] { return cell.has_value ? cell.value.mean : not_a_number; });
+  put(s.low, [&] { return cell.has_value ? cell.value.quantile(0.05) : not_a_number; });
+  put(s.retention, [&] { return cell.has_recovery ? kept_of_own(q_, model_, cell.recovery).mean : not_a_number; });
   if (const auto& evidence = tools_.catalog.treatments()[static_cast<std::size_t>(cell.treatment)].evidence) {
-    number(s.knowledge_rows, static_cast<double>(evidence->knowledge));
-    facts.set(s.perplexity_only, evidence->perplexity_only());
+    put(s.knowledge_rows, [&] { return static_cast<double>(evidence->knowledge); });
+    put(s.perplexity_only, [&] { return evidence->perplexity_only(); });
   } else {
     facts.clear(s.knowledge_rows), facts.clear(s.perplexity_only);
   }
-  number(s.probability, cell.chances.accuracy.value_or(not_a_number));
-  facts.set(s.baseline_predicted, q_.standing(model_).predicted);
-  const double decode = cell.has_speed ? std::exp(cell.log_decode.mean) : not_a_number;
-  number(s.decode, decode);
-  number(s.gain, side.whole_decode ? decode / *side.whole_decode : not_a_number);
-  number(s.tpot, cell.has_speed ? std::exp(cell.log_tpot.mean) : not_a_number);
-  number(s.ttft, cell.has_ttft ? std::exp(cell.log_ttft.mean) : not_a_number);
-  number(s.per_hour, price_ ? price_->mean / 3600 : not_a_number);
-  number(s.per_million, cell.objectives.cost < unknown ? cell.objectives.cost : not_a_number);
-  number(s.hours, cell.objectives.effort < unknown ? cell.objectives.effort * 3600 : not_a_number);
+  put(s.probability, [&] { return cell.chances.accuracy.value_or(not_a_number); });
+  put(s.baseline_predicted, [&] { return q_.standing(model_).predicted; });
+  put(s.decode, decode);
+  put(s.gain, [&] { return side.whole_decode ? decode() / *side.whole_decode : not_a_number; });
+  put(s.tpot, [&] { return exp_of(cell.has_speed, cell.log_tpot); });
+  put(s.ttft, [&] { return exp_of(cell.has_ttft, cell.log_ttft); });
+  put(s.per_hour, [&] { return price_ ? price_->mean / 3600 : not_a_number; });
+  put(s.per_million, [&] { return cell.objectives.cost < unknown ? cell.objectives.cost : not_a_number; });
+  put(s.hours, [&] { return cell.objectives.effort < unknown ? cell.objectives.effort * 3600 : not_a_number; });
   facts_.use(facts);
 }
 
@@ -158,7 +166,7 @@ const Facts& CellJudge::facts_of(const Cell& cell) {
     placed_ = place(*what.layers, cell.offloaded);
     chance_of(with_host(terms_, placed_));
   }
-  set_estimates(cell, side);
+  set_estimates(cell, side, nullptr);
   shown_.quality = quality_words(tools_, q_, cell);
   if (const auto& quality = shown_.quality.estimate; quality && quality->retention) {
     estimate_facts_.set(slots().rows, Value(static_cast<double>(quality->retention->n)));

@@ -21,9 +21,9 @@ bool comes_after(const Objectives& mine, const Objectives& best) {
 
 FactLayer as_given(const Question& q, const FactLayer& with_default) {
   if (!q.default_limit) return with_default;
-  auto profile = q.profile;
-  profile.accuracy = {};
-  return query_facts(profile, q.hardware, q.task);
+  auto given = with_default;
+  given.clear("profile.accuracy.min"), given.clear("profile.accuracy.retain");
+  return given;
 }
 
 }  // namespace
@@ -53,24 +53,34 @@ CellJudge::CellJudge(const Toolbox& tools, const Question& question)
     side.traits = engine_traits(engine);
     side.offloads = can_offload(engine, q_.hardware);
   }
+  for (const auto& treatment : tools.catalog.treatments()) {
+    const bool on_tried = sides_[static_cast<std::size_t>(treatment.engine)].tried;
+    tried_.push_back(treatment.asked() ? !on_tried || treatment.same_as < 0 : on_tried);
+  }
   host_usable_ = usable_host_memory(q_.hardware);
   for (const auto kind : {OffloadKind::experts, OffloadKind::layers})
     host_rates_[static_cast<std::size_t>(kind)] = tools.estimator.speed().offload().rates(q_.hardware, kind);
   const auto& workload = q_.profile.workload;
   load_.input_tokens = workload.input_tokens, load_.output_tokens = workload.output_tokens;
   load_.concurrency = workload.concurrency;
-  price_ = hourly_cost(tools.knowledge, q_.hardware, {.user_usd_per_hour = q_.profile.cost.usd_per_hour});
+  price_ = q_.profile.cost.usd_per_hour
+               ? hourly_cost(tools.knowledge, q_.hardware, {.user_usd_per_hour = q_.profile.cost.usd_per_hour})
+               : tools.price(q_.hardware);
   rates_ = advisor::job_rates(q_.hardware);
   Facts general;
   general.use(query_facts_);
   open_question_ = tools.rules.can_fire(general);
   open_pairs_.of(FactLayerId::candidate) = open_question_.of(FactLayerId::candidate);
   open_pairs_.of(FactLayerId::estimate) = open_question_.of(FactLayerId::estimate);
+  const auto read = tools_.rules.reads(FactLayerId::estimate, open_pairs_);
+  read_of_estimates_.assign(read.begin(), read.end());
+  read_candidate_ = tools_.rules.readers(FactLayerId::candidate);
   check_profile();
 }
 
-CellJudge::CellJudge(const CellJudge& like, const Question& question) : CellJudge(like.tools_, question) {
-  sites_ = like.sites_;
+CellJudge::CellJudge(const Toolbox& tools, const Question& question, const CellJudge* like)
+    : CellJudge(tools, question) {
+  if (like != nullptr) sites_ = like->sites_;
 }
 
 const RuleSource* CellJudge::enter(int model) {
@@ -84,19 +94,16 @@ const RuleSource* CellJudge::enter(int model) {
   Facts general;
   general.use(query_facts_);
   general.use(entry_->facts);
-  open_model_.reset();
+  asked_model_ = open_model_ = {};
   return tools_.rules.forbidden(general, FactLayerId::model, open_question_);
 }
 
 bool CellJudge::is_tried(const Applied& applied) const {
-  const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
-  const bool tried = sides_[static_cast<std::size_t>(treatment.engine)].tried;
-  return treatment.asked() ? !tried || treatment.same_as < 0 : tried;
+  return tried_[static_cast<std::size_t>(applied.treatment)] != 0;
 }
 
 Action CellJudge::action_of(const Applied& applied) const {
-  const auto& choice = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].choice;
-  const bool whole = choice.origin == Origin::as_published && !choice.quantized_kv;
+  const bool whole = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].whole;
   if (model_ == q_.current) return whole ? Action::keep : Action::compress;
   return whole ? Action::switch_model : Action::compress_and_switch;
 }
@@ -114,22 +121,25 @@ const RuleSource* CellJudge::treatment_rule(const Applied& applied) {
     general.use(query_facts_);
     general.use(facts);
     known.rule = tools_.rules.forbidden(general, FactLayerId::treatment);
-    known.open = tools_.rules.can_fire(general, "variant", open_pairs_);
+    const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
+    general.use(treatment.of_candidates);
+    general.use(treatment.of_estimates);
+    known.open = tools_.rules.can_fire(general, variant_scope, open_pairs_);
   }
   facts_.use(facts);
-  if (!open_model_) {
+  if (const auto fresh = known.open.without(asked_model_); fresh.any()) {
     Facts general;
     general.use(query_facts_);
     general.use(entry_->facts);
-    open_model_ = tools_.rules.can_fire(general, "variant", open_pairs_);
+    open_model_ |= tools_.rules.can_fire(general, variant_scope, fresh);
+    asked_model_ |= fresh;
   }
-  open_ = *open_model_ & known.open;
+  open_ = open_model_ & known.open;
   return known.rule;
 }
 
 const RuleSource* CellJudge::candidate_rule(const Applied& applied, Action action) {
-  if ((open_.of(FactLayerId::candidate) | open_.of(FactLayerId::estimate)) == 0) return nullptr;
-  set_candidate(applied, action);
+  if ((open_ & read_candidate_).any()) set_candidate(applied, action);
   return tools_.rules.forbidden(facts_, FactLayerId::candidate, open_);
 }
 
@@ -139,21 +149,30 @@ CellJudge::EngineSide& CellJudge::side_of(const CatalogTreatment& treatment) {
   side.entered = true;
   const auto& engine = treatment.choice.variant.engine;
   const auto& workload = q_.profile.workload;
-  side.overhead = engine_overhead(engine, *entry_->model, q_.hardware.device,
-                                  {workload.context, workload.concurrency, q_.hardware.count, side.prefill});
-  side.paging = kv_paging(engine, *entry_->model);
-  side.copies = kv_copies(engine, *entry_->model, q_.hardware.count);
+  side.overhead = engine_buffers(engine, *entry_->model, q_.hardware.device,
+                                 {workload.context, workload.concurrency, q_.hardware.count, side.prefill});
+  side.caches = {};
   return side;
 }
 
-double CellJudge::chance_of_memory(const CatalogTreatment& treatment, double weights, EngineSide& side) {
+/// An engine's treatments take turns with two types of cache: whole and short.
+double CellJudge::cache_bytes(const CatalogTreatment& treatment, EngineSide& side) {
+  for (const auto& known : side.caches)
+    if (known.value_bytes == treatment.kv_value_bytes) return known.bytes;
+  const auto& engine = treatment.choice.variant.engine;
   const auto& workload = q_.profile.workload;
-  const double cache = kv_bytes(*entry_->kv, treatment.kv_value_bytes, static_cast<double>(workload.context),
-                                static_cast<double>(workload.concurrency), side.paging) *
-                       side.copies;
+  std::swap(side.caches[0], side.caches[1]);
+  side.caches[0] = {treatment.kv_value_bytes,
+                    kv_bytes(*entry_->kv, treatment.kv_value_bytes, static_cast<double>(workload.context),
+                             static_cast<double>(workload.concurrency), kv_paging(engine, *entry_->model)) *
+                        kv_copies(engine, *entry_->model, q_.hardware.count)};
+  return side.caches[0].bytes;
+}
+
+double CellJudge::chance_of_memory(const CatalogTreatment& treatment, double weights, EngineSide& side) {
   terms_ = {weights,
             entry_->weights_spread,
-            cache,
+            cache_bytes(treatment, side),
             entry_->kv->spread,
             side.overhead.activations,
             side.overhead.other,
@@ -218,13 +237,13 @@ double CellJudge::weights_of(const CatalogTreatment& treatment, const Applied& a
 }
 
 const SpeedEstimator::Site* CellJudge::site(const Applied& applied) {
-  const auto base = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].base;
-  auto& known = (*sites_)[static_cast<std::size_t>(base)];
+  const auto like = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].runs_as;
+  auto& known = (*sites_)[static_cast<std::size_t>(like)];
   const std::size_t kind = entry_->mixture ? 1 : 0;
   auto& site = known.of[kind];
   if (!site)
     site = std::make_unique<const Site>(tools_.estimator.speed().site(
-        tools_.catalog.treatments()[static_cast<std::size_t>(base)].choice.variant, q_.hardware, entry_->mixture));
+        tools_.catalog.treatments()[static_cast<std::size_t>(like)].choice.variant, q_.hardware, entry_->mixture));
   return *site ? &**site : nullptr;
 }
 
@@ -379,7 +398,7 @@ void CellJudge::judge(const Applied& applied, Cell& cell) {
   judge_cost(cell);
   judge_effort(treatment, applied, cell);
   if (open_.of(FactLayerId::estimate) != 0) {
-    set_estimates(cell, side);
+    set_estimates(cell, side, &read_of_estimates_);
     if (forbidden(tools_.rules.forbidden(facts_, FactLayerId::estimate, open_))) return;
   }
   if (const auto failed = first_failed(cell.chances, confidence)) return fail(*failed);
@@ -388,15 +407,13 @@ void CellJudge::judge(const Applied& applied, Cell& cell) {
   if (cell.missing == Missing::nothing && q_.profile.budget.hours_to_compress && !cell.chances.effort)
     cell.missing = Missing::effort;
   cell.fate = cell.missing == Missing::nothing ? Fate::feasible : Fate::undecided;
-  if (cell.has_speed && treatment.choice.origin == Origin::as_published && !treatment.choice.quantized_kv)
-    side.whole_decode = std::exp(cell.log_decode.mean);
+  if (cell.has_speed && treatment.whole) side.whole_decode = std::exp(cell.log_decode.mean);
 }
 
 bool CellJudge::is_behind(const Applied& applied, const Objectives& best) {
   const auto& treatment = tools_.catalog.treatments()[static_cast<std::size_t>(applied.treatment)];
   // The rate of the uncompressed model is a fact of the cells after it; the quality of a mix depends on memory.
-  const bool whole = treatment.choice.origin == Origin::as_published && !treatment.choice.quantized_kv;
-  if (whole || !treatment.choice.upper.empty() || !entry_->has_size) return false;
+  if (treatment.whole || !treatment.choice.upper.empty() || !entry_->has_size) return false;
   const auto& quality = quality_of(applied, 0);
   if (!quality.recovery || quality.accuracy.missing != Missing::nothing) return true;
   const auto& chance = quality.accuracy.probability;
@@ -406,9 +423,7 @@ bool CellJudge::is_behind(const Applied& applied, const Objectives& best) {
 
 bool CellJudge::is_behind(int model, const Objectives& best) const {
   // Retrained checkpoints may keep more than all.
-  const auto& treatments = tools_.catalog.treatments();
-  for (const auto& applied : q_.at(tools_, model).applied)
-    if (treatments[static_cast<std::size_t>(applied.treatment)].choice.origin == Origin::found) return false;
+  if (q_.at(tools_, model).retrained) return false;
   // Nothing keeps more than `most`. The quality is a concave function of what is kept, as its spread is the root of a
   // sum of squares: where it still rises at `most`, that is its greatest, and each treatment adds a spread of its own.
   const double most = q_.standings->cache == nullptr ? 1 : std::max(1.0, q_.standings->cache->recovery.mean);

@@ -20,8 +20,9 @@ class CellJudge {
  public:
   /// Both must outlive it. Not for several threads: each makes its own.
   CellJudge(const Toolbox& tools, const Question& question);
-  /// Of another question about the machine of `like`: how treatments run there is known from it.
-  CellJudge(const CellJudge& like, const Question& question);
+  /// Of another question about the device of `like`, however much memory it has: how treatments run there is known
+  /// from it. nullptr: as above.
+  CellJudge(const Toolbox& tools, const Question& question, const CellJudge* like);
 
   /// Forbids whatever the variant, by rules about the profile and about the question alone.
   const std::vector<const RuleSource*>& profile_rules() const { return profile_rules_; }
@@ -64,9 +65,11 @@ class CellJudge {
     EngineTraits traits;
     // of the model at hand
     bool entered = false;
-    EngineOverhead overhead;
-    KvPaging paging;
-    double copies = 1;
+    EngineBuffers overhead;
+    struct Cache {
+      double value_bytes = 0, bytes = 0;
+    };
+    std::array<Cache, 2> caches{};  ///< of the last two types of cache
     bool speeds_asked = false;
     const SpeedEstimator::Observations* speeds = nullptr;  ///< what was measured of it here
     std::optional<double> whole_decode;  ///< tokens per second of the uncompressed model, where it fits
@@ -84,6 +87,7 @@ class CellJudge {
   void check_profile();
   EngineSide& side_of(const CatalogTreatment& treatment);
   double weights_of(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell);
+  double cache_bytes(const CatalogTreatment& treatment, EngineSide& side);
   double chance_of_memory(const CatalogTreatment& treatment, double weights, EngineSide& side);
   double chance_of(const MemoryTerms& terms);
   bool make_room(const Applied& applied, Cell& cell);
@@ -91,7 +95,8 @@ class CellJudge {
   const RuleSource* candidate_rule(const Applied& applied, Action action);
   void set_model(bool current);
   void set_candidate(const Applied& applied, Action action);
-  void set_estimates(const Cell& cell, const EngineSide& side);
+  /// `wanted`: only these, by slot; nullptr: all.
+  void set_estimates(const Cell& cell, const EngineSide& side, const std::vector<char>* wanted);
   /// Of the model at hand under a treatment: all that follows from what is left of its score.
   struct Quality {
     std::optional<Distribution> recovery;
@@ -116,11 +121,14 @@ class CellJudge {
   Facts facts_;
   std::vector<const RuleSource*> profile_rules_;
   std::vector<EngineSide> sides_;
+  std::vector<char> tried_;  ///< by treatment: on an engine that is tried, or asked about
   std::vector<Prefilter> prefilters_;
   RuleMask open_question_;                     ///< what the question leaves of the rules about models
   RuleMask open_pairs_;                        ///< of those that are asked of a model and a treatment together
-  std::optional<RuleMask> open_model_;         ///< of the model at hand
+  RuleMask read_candidate_;                    ///< those that read what set_candidate() sets
+  RuleMask asked_model_, open_model_;          ///< of the model at hand: those asked so far, and what it leaves of them
   RuleMask open_;                              ///< of the pair
+  std::vector<char> read_of_estimates_;        ///< by slot: what forbids that the question leaves read of estimates
   std::shared_ptr<std::vector<Sites>> sites_;  ///< by treatment
   std::vector<Quality> qualities_;             ///< by CatalogTreatment::kept_as
   std::optional<Estimate> price_;
@@ -139,6 +147,7 @@ class CellJudge {
   const CatalogModel* entry_ = nullptr;
   const Applied* described_ = nullptr;  ///< whose candidate facts are set
   Action described_action_ = Action::keep;
+  std::optional<OffloadKind> told_placement_;  ///< that the facts of the estimate state
 };
 
 }  // namespace advisor

@@ -34,16 +34,18 @@ enum class Missing : std::uint8_t {
   effort
 };
 
+/// What every candidate is sorted by stands first: ten thousand are scanned again and again.
 struct Cell {
   int model = -1;      ///< into Catalog::models; own_model: the checkpoint that the question brought along
   int treatment = -1;  ///< into Catalog::treatments
   Action action = Action::keep;
   Fate fate = Fate::undecided;
   Missing missing = Missing::nothing;
-  bool has_recovery = false, has_value = false, has_relative = false, has_speed = false, has_ttft = false,
-       has_effort = false;           ///< has_effort: something has to be made, and its work is known
-  const RuleSource* rule = nullptr;  ///< Fate::forbidden
   Limit failed = Limit::memory;      ///< Fate::limit
+  const RuleSource* rule = nullptr;  ///< Fate::forbidden
+  Objectives objectives;
+  bool has_recovery = false, has_value = false, has_relative = false, has_speed = false, has_ttft = false,
+       has_effort = false;  ///< has_effort: something has to be made, and its work is known
   Chances chances;
   double memory_total = 0, memory_available = 0;  ///< bytes over all devices
   std::int64_t offloaded = 0;                     ///< layers in the host's memory; of what kind the model decides
@@ -53,7 +55,6 @@ struct Cell {
   Distribution relative;                          ///< to the model in use
   Distribution log_decode, log_ttft, log_tpot;    ///< ln of tokens per second, seconds, seconds
   Distribution log_hours;                         ///< ln of the hours of compression work
-  Objectives objectives;
 };
 inline constexpr int own_model = -1;
 

@@ -116,7 +116,7 @@ std::vector<Wording> devices(const Toolbox& tools, const Situation& now) {
                                 wanted.fp8 || wanted.int8 || wanted.fp4 || wanted.int4 || !wanted.generation.empty();
   if (explicit_numbers) return {};  // they would win over the catalog's
   const auto price = [&](const Device& device) {
-    const auto cost = hourly_cost(tools.knowledge, {device, wanted.count, "catalog"});
+    const auto& cost = tools.price({device, wanted.count, "catalog"});
     return cost ? cost->mean : 1e300;
   };
   const double own_price = price(here);
@@ -275,16 +275,17 @@ std::optional<double> tightest(const Toolbox& tools, const Question& q, const De
 }
 
 /// How the decision would end. `tightest` only of the fields that a guess is made of.
-Try deciding(const Toolbox& tools, const Model* checkpoint, bool keep) {
-  return [&tools, checkpoint, keep](const Situation& then, const std::string& field) {
+Try deciding(const Toolbox& tools, const CellJudge& now, const Model* checkpoint, bool keep) {
+  return [&tools, &now, checkpoint, keep](const Situation& then, const std::string& field) {
     static const std::set<std::string> guessed{"accuracy.min", "accuracy.retain",          "slo.ttft",
                                                "slo.tpot",     "budget.hours_to_compress", "budget.usd_per_hour",
                                                "confidence"};
     const auto q = ask(tools, then.profile, then.hardware, checkpoint);
     Trial trial;
     std::optional<Leader> leader;
+    const auto* here = field == "hardware.id" ? nullptr : &now;
     if (keep || !guessed.contains(field)) {
-      leader = find_leader(tools, q);
+      leader = find_leader(tools, q, here);
     } else if (const auto decision = decide(tools, q); !decision.ranked.empty()) {
       leader = Leader{decision.first()};
       trial.tightest = tightest(tools, q, decision, field);
@@ -298,11 +299,11 @@ Try deciding(const Toolbox& tools, const Model* checkpoint, bool keep) {
 }
 
 /// Whether the model in use could be kept as it is, were nothing else allowed.
-Try keeping(const Toolbox& tools, const Model* checkpoint) {
-  return [&tools, checkpoint](Situation then, const std::string& field) {
+Try keeping(const Toolbox& tools, const CellJudge& now, const Model* checkpoint) {
+  return [&tools, &now, checkpoint](Situation then, const std::string& field) {
     then.profile.allow.compress = then.profile.allow.switch_model = false;
     const auto q = ask(tools, then.profile, then.hardware, checkpoint);
-    const auto decision = decide_keeping(tools, q);
+    const auto decision = decide_keeping(tools, q, field == "hardware.id" ? nullptr : &now);
     Trial trial;
     trial.reached = !decision.ranked.empty();
     if (trial.reached) trial.variant = id_of(tools, q, decision.first());
@@ -328,18 +329,19 @@ Situation situation_of(const Question& q) {
   return now;
 }
 
-std::vector<Counterfactual> counterfactuals(const Toolbox& tools, const Question& q, const Decision& decision) {
+std::vector<Counterfactual> counterfactuals(const Toolbox& tools, const Question& q, const CellJudge& judge,
+                                            const Decision& decision) {
   const auto now = situation_of(q);
   const Model* checkpoint = q.current == own_model ? q.model : nullptr;
   const Decision* const decisions[] = {&decision};
   if (decision.outcome != Outcome::recommended)
-    return search(tools, now, decisions, {deciding(tools, checkpoint, false)});
+    return search(tools, now, decisions, {deciding(tools, judge, checkpoint, false)});
   if (std::any_of(decision.ranked.begin(), decision.ranked.end(),
                   [&](int index) { return decision.cells[static_cast<std::size_t>(index)].action == Action::keep; }))
     return {};  // something else is better, but nothing forces it
   Aim keep;
-  keep.attempt = keeping(tools, checkpoint);  // a few candidates instead of a whole catalog
-  keep.confirm = deciding(tools, checkpoint, true);
+  keep.attempt = keeping(tools, judge, checkpoint);  // a few candidates instead of a whole catalog
+  keep.confirm = deciding(tools, judge, checkpoint, true);
   keep.numbers = true;
   keep.suffix = ", " + q.model->id + " could be kept as it is";
   return search(tools, now, decisions, keep);

@@ -38,8 +38,9 @@ std::vector<Counterfactual> search(const Toolbox& tools, const Situation& now,
                                    std::span<const Decision* const> decisions, const Aim& aim);
 
 /// Of a question that nothing meets or that cannot be decided: what would make it decidable. Of a recommendation other
-/// than to keep the model in use: what would let it be kept as it is.
-std::vector<Counterfactual> counterfactuals(const Toolbox& tools, const Question& question, const Decision& decision);
+/// than to keep the model in use: what would let it be kept as it is. `judge` is that of the question.
+std::vector<Counterfactual> counterfactuals(const Toolbox& tools, const Question& question, const CellJudge& judge,
+                                            const Decision& decision);
 
 /// The profile as it was given, without the limit that ask() assumes.
 Situation situation_of(const Question& question);

@@ -12,15 +12,6 @@ namespace advisor {
 
 namespace {
 
-/// Not worth telling apart, as in the order: 0.1 % of quality, 1 % of all else.
-Objectives rounded(const Objectives& o) {
-  const auto step = [](double value) {
-    if (!std::isfinite(value)) return value;
-    return value > 0 ? std::round(std::log(value) * 100) : -std::numeric_limits<double>::infinity();  // nothing to pay
-  };
-  return {std::round(o.quality * 1000), step(o.cost), step(o.latency), step(o.effort), o.predicted};
-}
-
 int changes(Action action) { return static_cast<int>(action); }
 
 /// A model other than the one in use: turned away as a whole where no treatment could help.
@@ -108,12 +99,13 @@ void rank(const Question& q, Decision& decision) {
   for (const int index : feasible) {
     const auto& cell = decision.cells[static_cast<std::size_t>(index)];
     keys.push_back(key_of(cell));
-    places.push_back({cell.objectives, changes(cell.action), std::string_view(keys.back().data(), keys.back().size())});
+    places.push_back(
+        {in_steps(cell.objectives), changes(cell.action), std::string_view(keys.back().data(), keys.back().size())});
   }
   decision.ranked.reserve(feasible.size()), decision.steps.reserve(feasible.size());
-  for (const auto index : lexicographic(places, q.profile.priority)) {
+  for (const auto index : lexicographic_in_steps(places, q.profile.priority)) {
     decision.ranked.push_back(feasible[index]);
-    decision.steps.push_back(rounded(places[index].objectives));
+    decision.steps.push_back(places[index].objectives);
   }
   for (const auto index : pareto_front(decision.steps)) decision.front.push_back(decision.ranked[index]);
 }
@@ -167,9 +159,9 @@ Verdict verdict_of(Action action) {
   return verdicts[static_cast<std::size_t>(action)];
 }
 
-Decision decide_keeping(const Toolbox& tools, const Question& q) {
+Decision decide_keeping(const Toolbox& tools, const Question& q, const CellJudge* like) {
   Decision decision;
-  CellJudge judge(tools, q);
+  CellJudge judge(tools, q, like);
   decision.profile_rules = judge.profile_rules();
   const auto* forbidden = judge.enter(q.current);
   add_cells(judge, q.at(tools, q.current), forbidden, q.current, decision, true);
@@ -178,7 +170,7 @@ Decision decide_keeping(const Toolbox& tools, const Question& q) {
   return decision;
 }
 
-std::optional<Leader> find_leader(const Toolbox& tools, const Question& q) {
+std::optional<Leader> find_leader(const Toolbox& tools, const Question& q, const CellJudge* like) {
   const auto is_kept = [](const Decision& decision) {
     return std::any_of(decision.ranked.begin(), decision.ranked.end(), [&](int index) {
       return decision.cells[static_cast<std::size_t>(index)].action == Action::keep;
@@ -190,7 +182,7 @@ std::optional<Leader> find_leader(const Toolbox& tools, const Question& q) {
     return Leader{decision.first(), is_kept(decision)};
   }
   Decision some;
-  CellJudge judge(tools, q);
+  CellJudge judge(tools, q, like);
   if (!judge.profile_rules().empty()) return std::nullopt;
   std::optional<Objectives> best;
   const auto add = [&](const Cell& cell) {

@@ -46,7 +46,8 @@ Decision decide(const Toolbox& tools, const Question& question);
 Decision decide(const Toolbox& tools, const Question& question, CellJudge& judge);
 
 /// The same of the model in use as it is alone: whether it may be kept, and what stands in the way.
-Decision decide_keeping(const Toolbox& tools, const Question& question);
+/// `like`: a judge of another question about the device, which knows how treatments run there; nullptr: none.
+Decision decide_keeping(const Toolbox& tools, const Question& question, const CellJudge* like = nullptr);
 
 /// Decision::first(), and whether the model in use could be kept as it is.
 struct Leader {
@@ -55,7 +56,7 @@ struct Leader {
 };
 /// Without the places behind the first: candidates that cannot come before one already found are not looked at any
 /// further. For what only needs to know how a decision ends. nullopt: nothing is feasible.
-std::optional<Leader> find_leader(const Toolbox& tools, const Question& question);
+std::optional<Leader> find_leader(const Toolbox& tools, const Question& question, const CellJudge* like = nullptr);
 
 /// For each ranked cell the first of the front that is at least as good in everything; itself when in the front.
 std::vector<int> dominating(const Decision& decision);

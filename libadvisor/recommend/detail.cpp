@@ -94,7 +94,11 @@ Variant variant_of(const Toolbox& tools, const Question& q, const Cell& cell) {
 }
 
 std::string id_of(const Toolbox& tools, const Question& q, const Cell& cell) {
-  return q.at(tools, cell.model).model->id + treatment_of(tools, cell).id_tail;
+  const auto& model = q.at(tools, cell.model).model->id;
+  const auto& tail = treatment_of(tools, cell).id_tail;
+  std::string id;
+  id.reserve(model.size() + tail.size());
+  return id.append(model).append(tail);
 }
 
 std::string device_name(const Hardware& hardware) {

@@ -68,7 +68,7 @@ std::optional<Candidate> undecided(const Question& q, const CellJudge& judge, co
 std::vector<Candidate> candidates(const Toolbox& tools, const Question& q, const CellJudge& judge,
                                   const Decision& decision) {
   const Question free = without_limit(q);
-  CellJudge again(judge, free);
+  CellJudge again(tools, free, &judge);
   const double hopeless = 1 - q.profile.confidence;
   std::vector<Candidate> all;
   std::vector<const Cell*> wide;

@@ -138,7 +138,7 @@ void add_answers(const Considering& considering, const Portfolio& portfolio, Rec
 void add_defaults(const Portfolio& portfolio, Recommendation& answer) {
   answer.defaults = applied_defaults(answer.profile);
   for (std::size_t i = 0; i < portfolio.tasks.size(); ++i)
-    for (const auto& [field, value] : portfolio.tasks[i].question.defaults) {
+    for (const auto& [field, value] : defaults_of(portfolio.tasks[i].question)) {
       const bool own = field.starts_with("task.") || field.starts_with("accuracy.") || field == "scores";
       if (own) answer.defaults["tasks." + std::to_string(i) + "." + field] = value;
       if (field == "engine" || field == "cost.utilisation") answer.defaults[field] = value;

@@ -71,14 +71,15 @@ void fit_default_context(Question& q) {
 }
 
 /// Without a limit every compression would do.
-void add_default_limit(const Profile& profile, Question& q) {
-  if (profile.accuracy.min || profile.accuracy.retain) return;
+void add_default_limit(Question& q) {
+  if (q.profile.accuracy.min || q.profile.accuracy.retain) return;
   q.default_limit = true;
-  (profile.task.critical ? q.profile.accuracy.min : q.profile.accuracy.retain) =
-      profile.task.critical ? default_critical_min : default_retain;
-  q.defaults[profile.task.critical ? "accuracy.min" : "accuracy.retain"] =
-      format_number(profile.task.critical ? default_critical_min : default_retain);
+  (q.profile.task.critical ? q.profile.accuracy.min : q.profile.accuracy.retain) =
+      q.profile.task.critical ? default_critical_min : default_retain;
 }
+
+/// Else no score is ever looked at.
+bool compares(const Question& q) { return q.baseline || q.profile.allow.switch_model; }
 
 void check_hardware(const Hardware& hardware) {
   if (!(hardware.device.memory > 0))
@@ -99,7 +100,6 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   resolve_model(tools, checkpoint_model, q);
   fit_default_context(q);
   q.task = resolve_task(profile, tools);
-  q.defaults = applied_defaults(q.profile);
   const bool benchmark = q.task.kind != "type";
   // Facts that stand in the prompt are read, not remembered: what compression leaves is that of reading tasks.
   const bool reads = !benchmark && profile.task.in_context && q.task.knowledge_intensive;
@@ -107,28 +107,39 @@ Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardw
   q.table = tools.estimator.scores().choose(*q.model, q.task);
   if (q.table) {
     q.baseline = tools.estimator.scores().baseline(*q.model, *q.table);
-    const bool compares = q.baseline || profile.allow.switch_model;  // else no score is ever looked at
-    if (!benchmark && compares) {
-      q.defaults["task.benchmark"] =
-          q.table->task + " (for scores; compression by all " + q.yardstick.family + " tasks)";
+    if (!benchmark && compares(q))
       if (const auto task = tools.tasks.find(q.table->task); task != tools.tasks.end())
         q.yardstick.chance = task->second->chance.value_or(0);
-    }
-    if (compares) q.defaults["scores"] = scores_text(q);
   }
   const auto* table = q.table ? &*q.table : nullptr;
   const auto only = profile.allow.switch_model ? std::nullopt : std::optional(q.current);
   q.standings = tools.standings(table, q.yardstick, only);
   q.own_standing = q.current == own_model ? tools.standing(*q.model, table, q.yardstick)
                                           : q.standings->models[static_cast<std::size_t>(q.current)];
-  add_default_limit(profile, q);
-  if (profile.engine == "any") q.defaults["engine"] = "any: " + join(engines_to_try(profile, hardware.device), " and ");
-  if (usable_host_memory(hardware) > 0 && !hardware.host_bandwidth)
-    q.defaults["hardware.host_bandwidth"] =
+  add_default_limit(q);
+  return q;
+}
+
+std::map<std::string, std::string> defaults_of(const Question& q) {
+  auto profile = q.profile;
+  if (q.default_limit) profile.accuracy = {};
+  auto defaults = applied_defaults(profile);
+  if (q.table && compares(q)) {
+    if (q.task.kind == "type")
+      defaults["task.benchmark"] = q.table->task + " (for scores; compression by all " + q.yardstick.family + " tasks)";
+    defaults["scores"] = scores_text(q);
+  }
+  const bool critical = profile.task.critical;
+  if (q.default_limit)
+    defaults[critical ? "accuracy.min" : "accuracy.retain"] =
+        format_number(critical ? default_critical_min : default_retain);
+  if (profile.engine == "any") defaults["engine"] = "any: " + join(engines_to_try(profile, q.hardware.device), " and ");
+  if (usable_host_memory(q.hardware) > 0 && !q.hardware.host_bandwidth)
+    defaults["hardware.host_bandwidth"] =
         format_quantity(assumed_host_bandwidth, Dimension::bytes_per_second) + " (two channels of DDR4-3200; assumed)";
   if (!profile.given.contains("cost.utilisation"))
-    q.defaults["cost.utilisation"] = format_number(profile.cost.utilisation);
-  return q;
+    defaults["cost.utilisation"] = format_number(profile.cost.utilisation);
+  return defaults;
 }
 
 }  // namespace advisor

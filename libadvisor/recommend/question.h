@@ -26,7 +26,6 @@ struct Question {
   Yardstick yardstick;
   std::optional<ScoreTable> table;
   std::optional<Baseline> baseline;  ///< of the model in use
-  std::map<std::string, std::string> defaults;
   /// Nobody set an accuracy limit. Of a task that is not critical the default then means each option's own uncompressed
   /// model where the model in use has no score, so that it cannot stand in the way of a switch that the task demands.
   bool default_limit = false;
@@ -46,5 +45,8 @@ struct Question {
 /// Throws not_found with suggestions for unknown models, tasks and benchmarks, invalid_argument for hardware without
 /// memory.
 Question ask(const Toolbox& tools, const Profile& profile, const Hardware& hardware, const Model* checkpoint_model);
+
+/// What was assumed, in words: field -> value.
+std::map<std::string, std::string> defaults_of(const Question& question);
 
 }  // namespace advisor

@@ -1,7 +1,7 @@
 #include "recommend/recommend.h"
 
 #include <algorithm>
-#include <map>
+#include <vector>
 
 #include "recommend/consider.h"
 #include "recommend/counterfactual.h"
@@ -45,15 +45,19 @@ void add_options(const Toolbox& tools, const Question& q, CellJudge& judge, cons
 
 void add_dominated(const Toolbox& tools, const Question& q, const Decision& decision, Recommendation& answer) {
   const auto by = dominating(decision);
-  std::map<int, std::size_t> place;  // of the option in the front
-  for (const int index : decision.front) {
-    place[index] = answer.dominated.size();
-    answer.dominated.push_back({id_of(tools, q, decision.cells[static_cast<std::size_t>(index)]), {}});
+  std::vector<std::size_t> place(decision.cells.size());  // in the front, and how many each of it dominates
+  std::vector<std::size_t> count(decision.front.size());
+  for (std::size_t i = 0; i < decision.front.size(); ++i) place[static_cast<std::size_t>(decision.front[i])] = i;
+  for (const int index : by) ++count[place[static_cast<std::size_t>(index)]];
+  for (std::size_t i = 0; i < decision.front.size(); ++i) {
+    const auto& cell = decision.cells[static_cast<std::size_t>(decision.front[i])];
+    answer.dominated.push_back({id_of(tools, q, cell), {}});
+    answer.dominated.back().variants.reserve(count[i]);
   }
   for (std::size_t i = 0; i < decision.ranked.size(); ++i) {
     if (by[i] == decision.ranked[i]) continue;
     const auto& cell = decision.cells[static_cast<std::size_t>(decision.ranked[i])];
-    answer.dominated[place.at(by[i])].variants.push_back(id_of(tools, q, cell));
+    answer.dominated[place[static_cast<std::size_t>(by[i])]].variants.push_back(id_of(tools, q, cell));
   }
   std::erase_if(answer.dominated, [](const Dominated& group) { return group.variants.empty(); });
 }
@@ -95,7 +99,7 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
   answer.verdict = decision.verdict;
   answer.profile = question.profile;
   answer.hardware = hardware;
-  answer.defaults = question.defaults;
+  answer.defaults = defaults_of(question);
   add_knowledge(tools, answer);
   answer.models_considered = decision.models_considered;
   answer.variants_considered = decision.variants_considered;
@@ -110,7 +114,7 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
     answer.gaps.push_back(
         {"scores on " + question.task.id, "published scores of models on " + question.task.family + " tasks"});
   add_profile_findings(question, judge, answer);
-  answer.counterfactuals = counterfactuals(tools, question, decision);
+  answer.counterfactuals = counterfactuals(tools, question, judge, decision);
   answer.measure = next_measurements(tools, question, judge, decision);
   return answer;
 }

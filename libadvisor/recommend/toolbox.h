@@ -28,10 +28,23 @@ struct Standing {
   PreparedTask task;            ///< what compression does to it there
 };
 
+/// What is left of one model on the yardstick, by CatalogTreatment::weights_kept_as; nullopt: nobody can say. Only what
+/// the model's own treatments of fixed bits leave is told, and nothing of retrained checkpoints.
+using WeightsKept = std::vector<std::optional<Distribution>>;
+/// The product of what the parts of a treatment leave.
+std::optional<Distribution> weights_kept(const Estimator& estimator, const CatalogModel& model,
+                                         const CatalogTreatment& treatment, const PreparedTask& task);
+
 /// Of all models of the catalog, in its order.
 struct Standings {
   std::vector<Standing> models;
   const Retention* cache = nullptr;  ///< what a KV cache of 8 bits leaves on such tasks
+  /// What is left of each model, worked out when somebody first asks.
+  struct Kept {
+    std::once_flag once;
+    WeightsKept weights;
+  };
+  mutable std::vector<Kept> kept;
 };
 
 struct Toolbox {
@@ -61,9 +74,14 @@ struct Toolbox {
   /// come, nobody asks for the others.
   std::shared_ptr<const Standings> standings(const ScoreTable* table, const Yardstick& yardstick,
                                              std::optional<int> only = {}) const;
+  /// What people pay for such a machine an hour, looked up once for each.
+  const std::optional<Estimate>& price(const Hardware& hardware) const;
+  /// Of a model of the catalog.
+  const WeightsKept& kept(const Standings& standings, int model) const;
   Standing standing(const Model& model, const ScoreTable* table, const Yardstick& yardstick) const;
 
  private:
+  mutable std::map<std::pair<std::string, std::int64_t>, std::optional<Estimate>> prices_;  ///< by device and count
   using Key = std::tuple<std::string, std::string, std::string, std::string, std::string, double, std::optional<int>>;
   mutable std::mutex mutex_;
   mutable std::map<Key, std::shared_ptr<const Standings>> standings_;

@@ -48,6 +48,9 @@ class FactLayer {
  public:
   explicit FactLayer(FactLayerId id);
   FactLayerId id() const { return id_; }
+  /// From now on what is not set may still come: known() of it is undecided, as of a layer that is not there.
+  void leave_open() { open_ = true; }
+  bool is_open() const { return open_; }
   /// Throws internal when the layer has no such fact or gives it another type.
   void set(std::string_view path, Value value) { set(fact_slot(path), std::move(value)); }
   void set(std::string_view path, const char* text) { set(path, Value(std::string(text))); }
@@ -79,6 +82,7 @@ class FactLayer {
   [[noreturn]] void refuse(int slot) const;
 
   FactLayerId id_;
+  bool open_ = false;
   int first_;              ///< slots of a layer are consecutive
   const TypeKind* kinds_;  ///< by slot, of all layers
   std::vector<std::optional<Value>> values_;
@@ -90,7 +94,10 @@ class Facts final : public Values {
   Facts();
   void use(const FactLayer& layer);  ///< replaces the one of the same kind; must outlive this
   const Value* at(int slot) const override;
-  bool is_asked(int slot) const override { return layers_[layer_of_[slot]] != nullptr; }
+  bool is_asked(int slot) const override {
+    const auto* layer = layers_[layer_of_[slot]];
+    return layer != nullptr && (!layer->is_open() || layer->at(slot) != nullptr);
+  }
 
  private:
   const std::uint8_t* layer_of_;  ///< by slot

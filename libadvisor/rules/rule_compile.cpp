@@ -53,7 +53,8 @@ RuleSet RuleSet::compile(std::span<const RuleSource> sources) {
     if (rule->kind == "derive") continue;
     Judge judge = compile_judge(*rule, set.vocabulary_);
     used.insert(judge.when.reads().begin(), judge.when.reads().end());
-    for (const Piece& piece : judge.reason) used.insert(piece.fact);
+    for (const Piece& piece : judge.reason)
+      if (piece.slot >= 0) used.insert(set.vocabulary_.at(piece.slot).path);
     set.judges_.push_back(std::move(judge));
   }
   for (const RuleSource* rule : derives) {
@@ -87,7 +88,7 @@ std::vector<RuleSet::Piece> RuleSet::compile_reason(const RuleSource& rule, cons
   while (at < text.size()) {
     const std::size_t open = text.find('{', at);
     if (open == std::string::npos) {
-      reason.push_back({text.substr(at), ""});
+      reason.push_back({text.substr(at)});
       break;
     }
     const std::size_t close = text.find('}', open);
@@ -96,7 +97,7 @@ std::vector<RuleSet::Piece> RuleSet::compile_reason(const RuleSource& rule, cons
     if (names.find(fact) == nullptr) {
       fail(open + 1, "`because` names an unknown fact \"" + fact + "\"" + did_you_mean(fact, names.paths()));
     }
-    reason.push_back({text.substr(at, open - at), fact});
+    reason.push_back({text.substr(at, open - at), names.slot(fact)});
     at = close + 1;
   }
   return reason;

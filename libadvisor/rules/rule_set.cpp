@@ -10,10 +10,13 @@ namespace advisor {
 namespace {
 
 constexpr std::size_t last_bit = 63;  ///< of a RuleMask
+constexpr std::uint64_t bit_of(std::size_t place) { return std::uint64_t{1} << std::min(place, last_bit); }
 
 std::size_t scope_index(std::string_view scope) {
+  if (scope.data() == variant_scope.data()) return 0;  // asked a million times, and by default
   return static_cast<std::size_t>(std::find(rule_scopes.begin(), rule_scopes.end(), scope) - rule_scopes.begin());
 }
+static_assert(rule_scopes[0] == variant_scope);
 
 }  // namespace
 
@@ -29,8 +32,7 @@ const Finding* Findings::decisive() const {
   return found == forbids.end() ? nullptr : &*found;
 }
 
-std::string RuleSet::show(const std::string& fact, const Values& facts) const {
-  const int slot = vocabulary_.slot(fact);
+std::string RuleSet::show(int slot, const Values& facts) const {
   const Symbol& symbol = vocabulary_.at(slot);
   if (symbol.definition) {
     const std::optional<Value> value = symbol.definition->evaluate(facts);
@@ -50,10 +52,9 @@ Findings RuleSet::apply(const Values& facts, std::string_view applies_to) const 
       continue;
     }
     if (!*holds) continue;
-    Finding finding{judge.source.id, judge.source.kind, judge.source.code, "", judge.source.sources, {}};
+    Finding finding{judge.source.id, judge.source.kind, judge.source.code, "", judge.source.sources};
     for (const Piece& piece : judge.reason)
-      finding.reason += piece.text + (piece.fact.empty() ? "" : show(piece.fact, facts));
-    for (const std::string& path : judge.when.reads()) finding.read.emplace_back(path, show(path, facts));
+      (finding.reason += piece.text) += piece.slot < 0 ? "" : show(piece.slot, facts);
     (judge.source.kind == "forbid" ? findings.forbids : findings.warns).push_back(std::move(finding));
   }
   return findings;
@@ -90,11 +91,41 @@ RuleMask RuleSet::can_fire(const Facts& so_far, std::string_view applies_to, con
   for (std::size_t layer = 0; layer < fact_layers; ++layer) {
     const std::vector<std::size_t>& order = forbids_[scope][layer];
     for (std::size_t i = 0; i < order.size(); ++i) {
-      const std::uint64_t bit = std::uint64_t{1} << std::min(i, last_bit);
+      const std::uint64_t bit = bit_of(i);
       if ((among.bits[layer] & bit) == 0) continue;
       if (judges_[order[i]].when.evaluate_condition(so_far).value_or(true)) mask.bits[layer] |= bit;
     }
   }
+  return mask;
+}
+
+std::vector<bool> RuleSet::reads(FactLayerId layer, const RuleMask& open, std::string_view applies_to) const {
+  std::vector<bool> read(vocabulary_.size());
+  const std::size_t scope = scope_index(applies_to);
+  if (scope == scopes) return read;
+  for (std::size_t of = 0; of < fact_layers; ++of) {
+    const std::vector<std::size_t>& order = forbids_[scope][of];
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      if ((open.bits[of] & bit_of(i)) == 0) continue;
+      for (const int slot : judges_[order[i]].when.slots())
+        read[static_cast<std::size_t>(slot)] =
+            read[static_cast<std::size_t>(slot)] || vocabulary_.at(slot).layer == static_cast<int>(layer);
+    }
+  }
+  return read;
+}
+
+RuleMask RuleSet::readers(FactLayerId layer, std::string_view applies_to) const {
+  RuleMask mask;
+  const std::size_t scope = scope_index(applies_to);
+  if (scope == scopes) return mask;
+  for (std::size_t of = 0; of < fact_layers; ++of)
+    for (std::size_t i = 0; i < forbids_[scope][of].size(); ++i) {
+      const auto& slots = judges_[forbids_[scope][of][i]].when.slots();
+      const bool reads = std::any_of(slots.begin(), slots.end(),
+                                     [&](int slot) { return vocabulary_.at(slot).layer == static_cast<int>(layer); });
+      if (reads) mask.bits[of] |= bit_of(i);
+    }
   return mask;
 }
 

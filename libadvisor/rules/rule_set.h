@@ -20,11 +20,13 @@
 
 namespace advisor {
 
+/// Of rules about candidates; those of steps and of profiles are asked by name.
+inline constexpr std::string_view variant_scope = "variant";
+
 /// A rule whose condition is true.
 struct Finding {
   std::string rule, kind, code, reason;  ///< kind: forbid | warn; reason: filled in
   std::vector<std::string> sources;
-  std::vector<std::pair<std::string, std::string>> read;  ///< fact -> value as text ("unknown" when unknown)
   Evidence evidence() const;
 };
 
@@ -62,6 +64,19 @@ struct RuleMask {
     for (std::size_t layer = 0; layer < fact_layers; ++layer) both.bits[layer] = bits[layer] & other.bits[layer];
     return both;
   }
+  void operator|=(const RuleMask& other) {
+    for (std::size_t layer = 0; layer < fact_layers; ++layer) bits[layer] |= other.bits[layer];
+  }
+  RuleMask without(const RuleMask& other) const {
+    RuleMask rest;
+    for (std::size_t layer = 0; layer < fact_layers; ++layer) rest.bits[layer] = bits[layer] & ~other.bits[layer];
+    return rest;
+  }
+  bool any() const {
+    std::uint64_t all = 0;
+    for (const std::uint64_t layer : bits) all |= layer;
+    return all != 0;
+  }
 };
 
 class RuleSet {
@@ -77,18 +92,24 @@ class RuleSet {
   /// of the deepest layer that it reads; one that reads model and treatment is of the candidate, so that a model need
   /// be asked without a treatment, and a treatment without a model, only once. Layers above `layer` must be there (of
   /// model and treatment the other one need not), those below are not looked at. Allocates nothing.
-  const RuleSource* forbidden(const Values& facts, FactLayerId layer, std::string_view applies_to = "variant") const;
+  const RuleSource* forbidden(const Values& facts, FactLayerId layer,
+                              std::string_view applies_to = variant_scope) const;
 
   /// The same for a candidate with several layers known from before: only the forbids that can still fire are asked.
   /// `open` is the conjunction of can_fire() of facts of which those in `facts` are more.
   const RuleSource* forbidden(const Values& facts, FactLayerId layer, const RuleMask& open,
-                              std::string_view applies_to = "variant") const;
+                              std::string_view applies_to = variant_scope) const;
 
   /// The forbids that can still fire when further layers come: those whose condition is not false yet. Asked once for a
   /// question, and of what that leaves (`among`) once for a model and once for a treatment, it leaves few rules to ask
   /// for each pair of them.
-  RuleMask can_fire(const Facts& so_far, std::string_view applies_to = "variant",
+  RuleMask can_fire(const Facts& so_far, std::string_view applies_to = variant_scope,
                     const RuleMask& among = RuleMask::all()) const;
+
+  /// The facts of `layer` that the forbids which `open` leaves read, by slot: the others need not be set.
+  std::vector<bool> reads(FactLayerId layer, const RuleMask& open, std::string_view applies_to = variant_scope) const;
+  /// The forbids that read any fact of `layer`.
+  RuleMask readers(FactLayerId layer, std::string_view applies_to = variant_scope) const;
 
   std::size_t size() const { return derives_.size() + judges_.size(); }
   std::vector<std::string> ids() const;    ///< sorted
@@ -100,7 +121,8 @@ class RuleSet {
     Expression value;
   };
   struct Piece {
-    std::string text, fact;  ///< literal text, then the value of a fact ("" = none)
+    std::string text;  ///< literal
+    int slot = -1;     ///< then the value of a fact; -1: none
   };
   struct Judge {
     RuleSource source;
@@ -110,7 +132,7 @@ class RuleSet {
   static Judge compile_judge(const RuleSource& rule, const Vocabulary& names);
   static std::vector<Piece> compile_reason(const RuleSource& rule, const Vocabulary& names);
   void sort_forbids();
-  std::string show(const std::string& fact, const Values& facts) const;
+  std::string show(int slot, const Values& facts) const;
   RuleInfo describe(const RuleSource& source, const Expression& expression) const;
 
   static constexpr std::size_t scopes = 3;

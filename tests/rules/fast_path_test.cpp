@@ -104,7 +104,6 @@ std::string text_of(const Findings& findings) {
   for (const auto* list : {&findings.forbids, &findings.warns}) {
     for (const Finding& finding : *list) {
       text += finding.kind + ' ' + finding.rule + ' ' + finding.code + ' ' + finding.reason;
-      for (const auto& [fact, value] : finding.read) text += ' ' + fact + '=' + value;
       text += '\n';
     }
   }

@@ -66,17 +66,45 @@ TEST(RuleSet, FiresOnlyOnTrue) {
   EXPECT_EQ(findings.unknowns[0].gap().needs, "model.experts");
 }
 
-TEST(RuleSet, ReasonAndReadValuesAreFilledIn) {
+TEST(RuleSet, TheReasonIsFilledIn) {
   const RuleSet rules = RuleSet::compile(std::vector{
       forbid("a", "memory.total < memory.available", "{memory.total} < {memory.available}, {model.experts}")});
   const Findings findings = rules.apply(Situation().facts());
   ASSERT_EQ(findings.forbids.size(), 1u);
   EXPECT_EQ(findings.forbids[0].reason, "18.63 GiB < 67.06 GiB, unknown");
-  EXPECT_THAT(findings.forbids[0].read,
-              testing::ElementsAre(std::pair("memory.available", "67.06 GiB"), std::pair("memory.total", "18.63 GiB")));
   const Evidence evidence = findings.forbids[0].evidence();
   EXPECT_EQ(evidence.kind, "rule");
   EXPECT_EQ(evidence.id, "a");
+}
+
+TEST(RuleSet, AnOpenLayerDecidesOnlyWhatItStates) {
+  const RuleSet rules = RuleSet::compile(std::vector{forbid("a", "plan.retrained and not plan.uses_published"),
+                                                     forbid("b", "not known(plan.official_published)"),
+                                                     forbid("c", "known(plan.official_published)")});
+  FactLayer layer(FactLayerId::candidate);
+  layer.set("plan.retrained", Value(false));
+  Facts facts;
+  facts.use(layer);
+  EXPECT_EQ(rules.can_fire(facts).of(FactLayerId::candidate), 0b010u);
+  layer.leave_open();
+  EXPECT_EQ(rules.can_fire(facts).of(FactLayerId::candidate), 0b110u) << "it may still come";
+}
+
+TEST(RuleSet, SaysWhatItsForbidsRead) {
+  const RuleSet rules = RuleSet::compile(
+      std::vector{forbid("a", "memory.total > memory.available"), forbid("b", "speed.tpot > 1 s and plan.retrained")});
+  RuleMask first;
+  first.of(FactLayerId::estimate) = 0b01;
+  const auto all = rules.reads(FactLayerId::estimate, RuleMask::all());
+  const auto of_first = rules.reads(FactLayerId::estimate, first);
+  for (const char* path : {"memory.total", "memory.available", "speed.tpot", "speed.ttft", "plan.retrained"}) {
+    const auto slot = static_cast<std::size_t>(fact_slot(path));
+    const std::string name = path;
+    EXPECT_EQ(of_first[slot], name == "memory.total" || name == "memory.available") << path;
+    EXPECT_EQ(all[slot], name != "speed.ttft" && name != "plan.retrained") << path;
+  }
+  EXPECT_EQ(rules.readers(FactLayerId::candidate).of(FactLayerId::estimate), 0b10u);
+  EXPECT_FALSE(rules.readers(FactLayerId::query).any());
 }
 
 TEST(RuleSet, DerivedFactsFeedOthersInAnyOrder) {
