@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <sstream>
@@ -56,6 +57,49 @@ Recipe recipe_of(const po::variables_map& values) {
   return recipe;
 }
 
+RecipeBudget budget_of(const po::variables_map& values) {
+  RecipeBudget budget;
+  if (values.count("bits-per-weight") != 0) budget.bits_per_weight = values["bits-per-weight"].as<double>();
+  if (values.count("size") != 0)
+    budget.size = static_cast<std::int64_t>(parse_quantity(values["size"].as<std::string>(), Dimension::bytes));
+  if (values.count("bits-per-weight") + values.count("size") == 2)
+    throw Error(ErrorCode::invalid_argument, "give either --bits-per-weight or --size");
+  if (!(budget.bits_per_weight > 0) && budget.size <= 0)
+    throw Error(ErrorCode::invalid_argument, "a budget must be more than 0");
+  if (values.count("candidates") != 0) {
+    std::istringstream parts(values["candidates"].as<std::string>());
+    for (std::string part; std::getline(parts, part, ',');) budget.candidates.push_back(part);
+  }
+  return budget;
+}
+
+/// "model.layers.0.self_attn.q_proj, k_proj, v_proj"
+std::string modules_of(const PrecisionReport::Row& row) {
+  const auto without_weight = [](const std::string& tensor) { return tensor.substr(0, tensor.rfind('.')); };
+  std::string text = without_weight(row.tensors.front());
+  constexpr std::size_t shown = 3;  // a mixture has hundreds of experts in one row
+  for (std::size_t i = 1; i < std::min(shown, row.tensors.size()); ++i) {
+    const std::string module = without_weight(row.tensors[i]);
+    text += ", " + module.substr(module.rfind('.') + 1);
+  }
+  return row.tensors.size() <= shown ? text : text + " and " + std::to_string(row.tensors.size() - shown) + " more";
+}
+
+void print(const PrecisionReport& precision, std::FILE* out) {
+  const double bits = 8 * static_cast<double>(precision.bytes) / static_cast<double>(precision.weights);
+  std::fprintf(out, "  budget       %s: %.4f used by %s weights, %s; predicted KL divergence %.5f nats per token, ",
+               precision.budget.c_str(), bits, format_number(static_cast<double>(precision.weights)).c_str(),
+               bytes(precision.bytes).c_str(), precision.divergence);
+  if (precision.divergence > precision.divergence_bound)
+    std::fprintf(out, "at best %.5f\n", precision.divergence_bound);
+  else
+    std::fprintf(out, "the least there is\n");
+  std::fprintf(out, "               %-12s %12s %10s %12s\n", "choice", "bytes", "error", "divergence");
+  for (const PrecisionReport::Row& row : precision.rows)
+    std::fprintf(out, "               %-12s %12lld %10.3g %12.3g  %s\n", row.choice.c_str(),
+                 static_cast<long long>(row.bytes), row.error, row.divergence, modules_of(row).c_str());
+}
+
 void print(const CompressPlan& plan, std::FILE* out) {
   std::fprintf(out, "%s (%s, %s, %s)\n", plan.model.c_str(), plan.architecture.c_str(), plan.source_format.c_str(),
                bytes(plan.source_bytes).c_str());
@@ -75,6 +119,7 @@ void print(const CompressPlan& plan, std::FILE* out) {
                  engines.empty() ? "" : ("; read by " + engines).c_str());
     if (output.schemes.size() > 1) std::fprintf(out, "               holds %s\n", join(output.schemes).c_str());
   }
+  if (plan.precision) print(*plan.precision, out);
   if (!plan.calibration.empty()) std::fprintf(out, "  calibration  %s\n", plan.calibration.c_str());
   std::fprintf(out, "  disk         %s needed, %s free\n", bytes(plan.output_bytes + plan.scratch_bytes).c_str(),
                bytes(plan.disk_free).c_str());
@@ -111,6 +156,14 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "gguf: another type for some matrices, e.g. re:.*down_proj=Q6_K; the first that matches counts (repeatable)")(
       "recipe", po::value<std::string>()->value_name("R.yaml"),
       "steps with targets, formats and parameters from a file (docs/compression.md)")(
+      "bits-per-weight", po::value<double>()->value_name("B"),
+      "choose a scheme (or GGUF type) per matrix: the least predicted divergence at B bits on average, scales\n"
+      "included; takes a pass over --calibration first")("size", po::value<std::string>()->value_name("SIZE"),
+                                                         "the same for everything that is written, e.g. 4GiB")(
+      "candidates", po::value<std::string>()->value_name("LIST"),
+      "what a budget chooses from (default: W4A16-g128,W8A16-g128; gguf: Q2_K to Q6_K, Q8_0)")(
+      "kv-cache", po::value<std::string>()->value_name("TYPE"),
+      "fp8: calibrate and store scales of an FP8 KV cache (compressed-tensors, modelopt)")(
       "calibration", po::value<std::vector<std::string>>()->value_name("TEXT")->composing(),
       "a .txt, a .jsonl with \"text\", or a folder of them: what techniques learn from; with rtn and gguf, the\n"
       "importance of inputs (repeatable)")("samples", po::value<std::int64_t>()->default_value(128)->value_name("N"),
@@ -134,6 +187,11 @@ int run(const std::vector<std::string>& args, const Command& self) {
   request.model = values["model"].as<std::string>();
   request.out = values["out"].as<std::string>();
   request.recipe = recipe_of(values);
+  if (values.count("bits-per-weight") + values.count("size") != 0)
+    request.recipe.budget = budget_of(values);
+  else if (values.count("candidates") != 0)
+    throw Error(ErrorCode::invalid_argument, "--candidates needs --bits-per-weight or --size");
+  if (values.count("kv-cache") != 0) request.recipe.kv_cache = values["kv-cache"].as<std::string>();
   for (const std::string& text : list_of(values, "calibration")) request.calibration.texts.emplace_back(text);
   request.calibration.samples = non_negative(values, "samples");
   request.calibration.sequence_length = non_negative(values, "sequence-length");
@@ -147,6 +205,11 @@ int run(const std::vector<std::string>& args, const Command& self) {
 
   const Advisor advisor = open_advisor(values);
   const bool json = values.count("json") != 0;
+  if (request.recipe.budget) {
+    ProgressPrinter printer("bytes");
+    request = advisor.spend_budget(
+        request, [&](const Progress& p) { return printer.update(p.stage, p.done, p.total, p.seconds); });
+  }
   const CompressPlan plan = advisor.plan(request);
   if (values.count("dry-run") != 0) {
     if (json) {

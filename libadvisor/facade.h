@@ -54,6 +54,8 @@ class Advisor {
   /// filled in; unknown ids are not_found with suggestions, a scheme that cannot be read is invalid_argument.
   PointEstimate estimate(const PointRequest& request) const;
 
+  /// The request with the budget of its recipe spent, which takes a pass over the calibration text (compress/job.h).
+  CompressRequest spend_budget(const CompressRequest& request, const ProgressFn& progress = {}) const;
   /// What compress() would do, engines that read each output included.
   CompressPlan plan(const CompressRequest& request) const;
   CompressReport compress(const CompressRequest& request, const ProgressFn& progress = {}) const;

@@ -85,6 +85,10 @@ Model model_of(const std::string& path) {
   return model;
 }
 
+CompressRequest Advisor::spend_budget(const CompressRequest& request, const ProgressFn& progress) const {
+  return advisor::spend_budget(request, progress);
+}
+
 CompressPlan Advisor::plan(const CompressRequest& request) const {
   CompressPlan plan = plan_compression(request);
   for (CompressPlan::Output& output : plan.outputs) {

@@ -25,6 +25,12 @@ struct TensorInfo {
   bool operator==(const TensorInfo&) const = default;
 };
 
+/// Of the codes of an 8-bit cache.
+struct KvScales {
+  float key = 1, value = 1;
+  bool operator==(const KvScales&) const = default;
+};
+
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
@@ -42,6 +48,8 @@ class Checkpoint {
                                                     std::int64_t /*end*/) const {
     return std::nullopt;
   }
+  /// Per layer, where the files carry scales for an FP8 cache; else empty.
+  virtual std::vector<KvScales> kv_scales() const { return {}; }
   /// The tokenizer the files carry; throws not_found when they carry none.
   virtual TokenizerData tokenizer() const = 0;
 

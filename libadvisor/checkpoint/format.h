@@ -30,6 +30,7 @@ struct OutputPlan {
   std::string type;       ///< GGUF: F16, Q8_0, Q4_K_M ...; compressed-tensors / safetensors: dtype of dense tensors and
                           ///< scales, "bf16"
   std::string scheme_id;  ///< "W4A16-g128"; for names and metadata
+  bool kv_scales = false;   ///< write_kv_scales() will be called for every layer
   bool importance = false;  ///< GGUF: matrices come with the importance of their columns; a few mixes depend on it
   bool resume = false;      ///< the folder holds what an interrupted run of this plan wrote: the writer goes on with it
 };
@@ -51,6 +52,8 @@ class FormatWriter {
   virtual void skip(std::size_t /*tensor*/) {}
   /// Waits until what was written so far is on the device.
   virtual void flush() = 0;
+  /// Scales of the layer's keys and values in an FP8 (E4M3) cache: x is about code * scale. Where the plan has them.
+  virtual void write_kv_scales(std::int64_t layer, KvScales scales);
   /// Writes index, config.json with quantization_config, tokenizer. What was written is on its way to the device, not
   /// yet there: whoever renames the folder flushes it first.
   virtual void finish() = 0;
@@ -69,6 +72,9 @@ struct FormatImpl {
   std::unique_ptr<FormatWriter> (*create)(const OutputPlan& plan, const std::filesystem::path& folder);
   /// Dtype to which scales are rounded before they are used ("bf16"), so that what is verified is what is stored.
   DType (*scale_dtype)(const OutputPlan& plan);
+  /// Bytes of data of one tensor of the plan. nullptr where one file holds one scheme.
+  std::int64_t (*tensor_bytes)(const OutputPlan& plan, std::size_t tensor) = nullptr;
+  bool holds_kv_scales = false;
 };
 
 std::span<const FormatImpl* const> formats();        ///< the explicit list, in registry.cpp

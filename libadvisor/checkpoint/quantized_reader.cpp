@@ -40,6 +40,7 @@ class QuantizedCheckpoint final : public Checkpoint {
       first_part.emplace(layout.codes.name, weights_.size());
       weights_.push_back(std::move(weight));
     }
+    read_kv_scales(parts);
     for (const ShardSet::Tensor& tensor : folder_.shards.tensors()) {
       const SafetensorsEntry& entry = tensor.entry;
       if (const auto it = first_part.find(entry.name); it != first_part.end()) {
@@ -56,6 +57,7 @@ class QuantizedCheckpoint final : public Checkpoint {
   std::string_view format() const override { return folder_.format; }
   const ModelConfig& config() const override { return folder_.config; }
   const std::vector<TensorInfo>& tensors() const override { return infos_; }
+  std::vector<KvScales> kv_scales() const override { return kv_scales_; }
   TokenizerData tokenizer() const override { return read_tokenizer(folder_.folder, folder_.config); }
 
   void read_rows(const TensorInfo& info, std::int64_t begin, std::int64_t end, std::span<float> out) const override {
@@ -94,6 +96,21 @@ class QuantizedCheckpoint final : public Checkpoint {
   }
 
  private:
+  /// Scales of the cache are no tensors of the model: kept, and added to `parts`. All layers have them, or none.
+  void read_kv_scales(std::unordered_set<std::string>& parts) {
+    for (const auto& [key, value] : {std::pair{"self_attn.k_scale", "self_attn.v_scale"},
+                                     std::pair{"self_attn.k_proj.k_scale", "self_attn.v_proj.v_scale"}}) {
+      if (folder_.shards.find(kv_scale_name(0, key)) == nullptr) continue;
+      for (std::int64_t layer = 0; layer < folder_.config.layers; ++layer) {
+        const std::string key_name = kv_scale_name(layer, key), value_name = kv_scale_name(layer, value);
+        for (const std::string& name : {key_name, value_name}) need({name, DType::f32, {1}}, true);
+        kv_scales_.push_back({read_scalar({key_name}), read_scalar({value_name})});
+        parts.insert({key_name, value_name});
+      }
+      return;
+    }
+  }
+
   static std::int64_t ceil_to(std::int64_t value, std::int64_t unit, std::int64_t limit) {
     return std::min((value + unit - 1) / unit * unit, limit);
   }
@@ -225,6 +242,7 @@ class QuantizedCheckpoint final : public Checkpoint {
   QuantizedFolder folder_;
   std::vector<Weight> weights_;
   std::vector<TensorInfo> infos_;
+  std::vector<KvScales> kv_scales_;
   std::unordered_map<std::string, std::size_t> by_name_;
 };
 

@@ -19,6 +19,10 @@ std::span<const FormatImpl* const> formats() {
   return list;
 }
 
+void FormatWriter::write_kv_scales(std::int64_t, KvScales) {
+  throw Error(ErrorCode::internal, "this format has no place for scales of the cache");
+}
+
 const FormatImpl& find_format(std::string_view id) {
   std::string known;
   for (const FormatImpl* format : formats()) {

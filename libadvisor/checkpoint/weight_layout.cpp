@@ -42,6 +42,10 @@ std::int64_t rows_of(std::size_t count, std::int64_t cols) {
 
 }  // namespace
 
+std::string kv_scale_name(std::int64_t layer, std::string_view name) {
+  return "model.layers." + std::to_string(layer) + "." + std::string(name);
+}
+
 std::string module_of(std::string_view weight) {
   return std::string(weight.substr(0, weight.size() - std::string_view(".weight").size()));
 }

@@ -51,6 +51,13 @@ struct WeightLayout {
   std::vector<StoredTensor> parts() const;
 };
 
+/// Where a layer keeps its KvScales: "model.layers.0." + name, float32 of `shape`.
+struct KvScaleNames {
+  std::string_view key, value;
+  std::vector<std::int64_t> shape{};
+};
+std::string kv_scale_name(std::int64_t layer, std::string_view name);
+
 /// "model.layers.0.mlp.up_proj" of "model.layers.0.mlp.up_proj.weight".
 std::string module_of(std::string_view weight);
 

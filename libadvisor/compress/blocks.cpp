@@ -38,52 +38,6 @@ QuantizedTensor slice(const QuantizedTensor& all, std::int64_t begin, std::int64
   return part;
 }
 
-/// One matrix product of a block: a linear layer and the site that it reads.
-struct Layer {
-  Linear* linear;
-  Site site;
-};
-
-std::vector<Layer> layers_of(BlockWeights& block) {
-  std::vector<Layer> layers;
-  const auto add = [&](Linear& linear, SiteKind kind, int expert = -1) {
-    if (linear.weight.size() != 0) layers.push_back({&linear, {kind, expert}});
-  };
-  add(block.qkv, SiteKind::attention_in);
-  add(block.attention_out, SiteKind::attention_out);
-  add(block.gate_up, SiteKind::mlp_in);
-  add(block.router, SiteKind::mlp_in);
-  add(block.down, SiteKind::down_in);
-  for (std::size_t e = 0; e < block.experts.size(); ++e) {
-    add(block.experts[e].gate_up, SiteKind::expert_in, static_cast<int>(e));
-    add(block.experts[e].down, SiteKind::expert_down_in, static_cast<int>(e));
-  }
-  return layers;
-}
-
-/// The residual stream in front of the first block. Only the rows of the embedding that occur are read.
-void embed_all(const PreparedJob& job, const Architecture& architecture, Activations& activations) {
-  const ModelConfig& config = job.source->config();
-  const TensorInfo* table = job.source->find(architecture.embedding);
-  if (table == nullptr)
-    throw Error(ErrorCode::not_found, "the model lacks the tensor " + std::string(architecture.embedding));
-  std::map<std::int32_t, std::int32_t> place;
-  for (const auto& sequence : job.calibration.sequences)
-    for (const std::int32_t id : sequence) {
-      if (id < 0 || id >= config.vocab)
-        throw Error(ErrorCode::invalid_argument, "the tokenizer gives id " + std::to_string(id) +
-                                                     ", outside the vocabulary of " + std::to_string(config.vocab));
-      place.emplace(id, static_cast<std::int32_t>(place.size()));
-    }
-  Tensor used({static_cast<std::int64_t>(place.size()), config.hidden});
-  for (const auto& [id, row] : place) job.source->read_rows(*table, id, id + 1, used.row(row));
-  parallel_for(activations.size(), job.threads, [&](std::int64_t i) {
-    std::vector<std::int32_t> rows;
-    for (const std::int32_t id : job.calibration.sequences[static_cast<std::size_t>(i)]) rows.push_back(place.at(id));
-    activations.write(i, embed(config, architecture, used, rows));
-  });
-}
-
 class BlockCompressor {
  public:
   BlockCompressor(const PreparedJob& job, Outputs& outputs, Meter& meter, std::vector<std::string>& notes)
@@ -113,7 +67,7 @@ class BlockCompressor {
                             job_.keep_activations);
     if (first == 0 || lengths.empty()) {
       activations.begin(0);
-      embed_all(job_, architecture_, activations);
+      embed_sequences(*job_.source, job_.calibration.sequences, job_.threads, activations);
       activations.end();
     } else {
       activations.load(first, print, job_.threads);
@@ -142,17 +96,23 @@ class BlockCompressor {
     write_norms(block);
     const bool passes_on = data && layer + 1 < config.layers;
     std::uint64_t print = 0;
-    if (passes_on) {
+    if (passes_on || (data && job_.kv_cache)) {
       const auto tick = [&] { meter_.advance(name + ", passing on", 0); };
-      activations.begin(layer + 1);
-      advance_block(config, architecture_, layer, block, activations, job_.threads, tick);
-      print = activations.end();
+      if (passes_on) activations.begin(layer + 1);
+      const CacheRange range = advance_block(config, architecture_, layer, block, activations, job_.threads, tick);
+      if (passes_on) print = activations.end();
+      if (job_.kv_cache) outputs_.write_kv_scales(layer, {scale_of(range.key), scale_of(range.value)});
     }
     if (print != 0 || !passes_on) {  // without its inputs nobody could go on with the next block
       outputs_.save(layer + 1, print, std::span(notes_).subspan(saved_notes_));
       saved_notes_ = notes_.size();
     }
     meter_.advance(name, std::exchange(bytes_, 0));
+  }
+
+  /// Puts the largest value on the largest code of E4M3. Keys or values that were always 0 need no particular scale.
+  static float scale_of(float largest) {
+    return largest > 0 ? largest / kernels::largest(kernels::FloatCode::e4m3) : 1.0F;
   }
 
   /// nullptr where nothing was observed: no data, or an expert to which no token was routed.

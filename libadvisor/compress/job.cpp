@@ -154,8 +154,9 @@ CompressReport work(PreparedJob& job, const PartialFolder& partial, Journal& jou
   return report;
 }
 
-CompressReport run(const CompressRequest& request, const ProgressFn& progress) {
+CompressReport run(const CompressRequest& asked, const ProgressFn& progress) {
   const auto start = Clock::now();
+  const CompressRequest request = spend_budget(asked, progress);
   PreparedJob job = prepare(request);
   job.plan.seconds = estimate_seconds(job);
   // The folder of an interrupted run is ours, to be removed on failure, once its journal is locked.

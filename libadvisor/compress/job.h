@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,23 @@
 #include "core/recipe.h"
 
 namespace advisor {
+
+/// How a budget was spent: one row per group of matrices that share a choice.
+struct PrecisionReport {
+  struct Row {
+    std::vector<std::string> tensors;
+    std::string choice;
+    std::int64_t weights = 0, bytes = 0;  ///< of all of them, as chosen
+    double error = 0;                     ///< part of the squared output that rounding to nearest loses
+    double divergence = 0;                ///< that this is predicted to cost the model, in nats per token
+  };
+  std::string budget;  ///< "4.5 bits per weight"
+  std::vector<std::string> candidates;
+  std::int64_t weights = 0, bytes = 0;  ///< of all matrices that were chosen for
+  double divergence = 0,
+         divergence_bound = 0;  ///< no choice within the budget is predicted to lose less than the bound
+  std::vector<Row> rows;
+};
 
 struct CompressRequest {
   std::filesystem::path model, out;
@@ -30,6 +48,7 @@ struct CompressRequest {
   /// Between two flushes of finished tensors, which is what a power failure may cost; blocks are flushed one by one.
   /// The default is the time after which the kernel writes to the device by itself.
   std::chrono::milliseconds save_interval{30'000};
+  std::shared_ptr<const PrecisionReport> precision{};  ///< how spend_budget() came to the recipe; only reported
 };
 
 /// What will happen, before it happens.
@@ -58,6 +77,7 @@ struct CompressPlan {
   double seconds = 0;              ///< estimate, from a quick self-measurement on this machine
   std::int64_t tensors = 0, quantized_tensors = 0;
   std::vector<std::string> notes;
+  std::shared_ptr<const PrecisionReport> precision{};  ///< of a recipe with a budget
 };
 
 struct Progress {
@@ -94,7 +114,14 @@ struct CompressReport {
   std::string version;
 };
 
-/// Opens the model, matches targets, asks technique and format, measures disk; refuses now, not at 80 %.
+/// The same request with the budget of its recipe spent: steps and types say what each matrix gets, `precision` why.
+/// Shows the calibration text to the unquantized model once (stage "measure"); without a budget nothing happens. Throws
+/// invalid_argument for a recipe that has no single step and format, unsupported for a format of one scheme, and says
+/// what would fit when the budget cannot be kept.
+CompressRequest spend_budget(const CompressRequest& request, const ProgressFn& progress);
+
+/// Opens the model, matches targets, asks technique and format, measures disk; refuses now, not at 80 %. A budget is
+/// spent first, which takes its time.
 CompressPlan plan_compression(const CompressRequest& request);
 
 /// Writes to `<out>.partial-<pid>`, fsyncs, verifies by reopening, writes advisor_report.json, renames.

@@ -69,6 +69,10 @@ void Outputs::write_codes(std::size_t output, std::size_t tensor, std::int64_t b
   keep(output, tensor, begin, decoded.span(), source, bound);
 }
 
+void Outputs::write_kv_scales(std::int64_t layer, KvScales scales) {
+  for (const auto& writer : writers_) writer->write_kv_scales(layer, scales);
+}
+
 void Outputs::keep(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> decoded,
                    std::span<const float> source, double bound) {
   const Matrix matrix = as_matrix(job_.source->tensors()[tensor]);

@@ -99,6 +99,11 @@ OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, Pr
 
   output.plan.source = request.model;
   output.plan.config = job.source->config();
+  if (job.kv_cache && !output.format->holds_kv_scales)
+    throw Error(ErrorCode::unsupported, "format " + format.id +
+                                            " has no place for scales of the KV cache; compressed-tensors and modelopt "
+                                            "have, and llama.cpp quantizes its cache without any (-ctk q8_0)");
+  output.plan.kv_scales = job.kv_cache;
   output.plan.importance = own_blocks && !job.calibration.sequences.empty();
   if (own_blocks) output.plan.tokenizer = job.source->tokenizer();  // the others copy tokenizer files as they are
   output.plan.type = format.type;
@@ -164,6 +169,12 @@ void prepare_blocks(const CompressRequest& request, PreparedJob& job) {
                       " has to see what the model works on: name a text with --calibration, a few hundred thousand "
                       "tokens of what it will be used for; examples/calibration/tiny.txt shows the form");
   }
+  job.kv_cache = !request.recipe.kv_cache.empty();
+  if (job.kv_cache && request.recipe.kv_cache != "fp8")
+    throw Error(ErrorCode::invalid_argument,
+                "kv_cache '" + request.recipe.kv_cache + "': only fp8 has scales that are calibrated");
+  if (job.kv_cache && !data)
+    throw Error(ErrorCode::invalid_argument, "scales of an fp8 cache are measured: name a text with --calibration");
   job.by_blocks = data || whole;
   if (!job.by_blocks) return;
   find_architecture(job.source->config().architecture);  // one that this build cannot run is refused here
@@ -256,6 +267,7 @@ PreparedJob prepare(const CompressRequest& request) {
   job.plan.model = request.model.string();
   job.plan.architecture = job.source->config().architecture;
   job.plan.source_format = job.source->format();
+  job.plan.precision = request.precision;
   prepare_recipe(request.recipe, job);
   job.plan.tensors = static_cast<std::int64_t>(job.source->tensors().size());
   for (const TensorInfo& tensor : job.source->tensors()) job.plan.source_bytes += tensor.bytes;
@@ -269,7 +281,7 @@ PreparedJob prepare(const CompressRequest& request) {
 }
 
 CompressPlan plan_compression(const CompressRequest& request) {
-  PreparedJob job = prepare(request);
+  PreparedJob job = prepare(spend_budget(request, {}));
   job.plan.seconds = estimate_seconds(job);
   if (request.resume) {
     job.plan.notes.push_back("goes on with " + job.interrupted.string());

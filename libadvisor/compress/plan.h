@@ -34,6 +34,7 @@ struct PreparedJob {
   /// The model goes through block by block and matrices are seen whole; else tile by tile.
   bool by_blocks = false;
   Calibration calibration;             ///< without sequences: nothing is observed
+  bool kv_cache = false;               ///< scales of the cache are measured and stored
   Needs needs = Needs::nothing;        ///< what has to be observed
   std::int64_t activation_budget = 0;  ///< bytes of activations that are kept in memory; more goes to a file
   bool keep_activations = false;       ///< in files too, so that a run that was killed goes on with the next block

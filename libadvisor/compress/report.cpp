@@ -21,6 +21,24 @@ std::int64_t kilobytes_of(const char* file, const std::string& key) {
   return 0;
 }
 
+Json precision_json(const PrecisionReport& precision) {
+  Json rows = Json::array();
+  for (const PrecisionReport::Row& row : precision.rows)
+    rows.push_back({{"tensors", row.tensors},
+                    {"choice", row.choice},
+                    {"weights", row.weights},
+                    {"bytes", row.bytes},
+                    {"error", row.error},
+                    {"divergence", row.divergence}});
+  return {{"budget", precision.budget},
+          {"candidates", precision.candidates},
+          {"weights", precision.weights},
+          {"bytes", precision.bytes},
+          {"divergence", precision.divergence},
+          {"divergence_bound", precision.divergence_bound},
+          {"groups", rows}};
+}
+
 Json plan_json(const CompressPlan& plan) {
   Json outputs = Json::array();
   for (const auto& output : plan.outputs)
@@ -44,6 +62,7 @@ Json plan_json(const CompressPlan& plan) {
           {"scheme", plan.scheme.empty() ? Json(nullptr) : Json(plan.scheme)},
           {"params", plan.params},
           {"steps", steps},
+          {"precision", plan.precision ? precision_json(*plan.precision) : Json(nullptr)},
           {"calibration", plan.calibration.empty() ? Json(nullptr) : Json(plan.calibration)},
           {"outputs", outputs},
           {"source_bytes", plan.source_bytes},

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/error.h"
+#include "core/units.h"
 
 namespace advisor {
 namespace {
@@ -39,6 +40,14 @@ std::string flow_list(const std::vector<std::string>& items) {
   return text + "]";
 }
 
+std::string budget_text(const RecipeBudget& budget) {
+  std::string text = "budget:\n";
+  if (budget.bits_per_weight != 0) text += "  bits_per_weight: " + format_number(budget.bits_per_weight) + "\n";
+  if (budget.size != 0) text += "  size: " + std::to_string(budget.size) + "\n";
+  if (!budget.candidates.empty()) text += "  candidates: " + flow_list(budget.candidates) + "\n";
+  return text;
+}
+
 }  // namespace
 
 const SourceLocation& RecipePlaces::of(const std::string& key) const {
@@ -67,6 +76,8 @@ std::string recipe_to_yaml(const Recipe& recipe) {
     for (const RecipeTensorType& entry : format.tensor_types)
       text += "      - targets: " + flow_list(entry.targets) + "\n        type: " + scalar(entry.type) + "\n";
   }
+  if (recipe.budget) text += budget_text(*recipe.budget);
+  if (!recipe.kv_cache.empty()) text += "kv_cache: " + scalar(recipe.kv_cache) + "\n";
   return text;
 }
 

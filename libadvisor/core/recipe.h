@@ -1,7 +1,9 @@
 // What the compression backend understands; the only thing that passes from decision to compression.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,9 +44,19 @@ struct RecipeFormat {
   std::vector<RecipeTensorType> tensor_types{};
 };
 
+/// What weights may take; each matrix that the only step targets then gets one of several schemes.
+struct RecipeBudget {
+  double bits_per_weight = 0;             ///< mean over those matrices, scales included; 0: not given
+  std::int64_t size = 0;                  ///< bytes of everything that is written; 0: not given
+  std::vector<std::string> candidates{};  ///< schemes, or types of GGUF; empty: those that suit the format
+  RecipePlaces places{};
+};
+
 struct Recipe {
   std::vector<RecipeStep> steps;
   std::vector<RecipeFormat> formats;
+  std::optional<RecipeBudget> budget{};
+  std::string kv_cache{};  ///< "fp8": scales for an 8-bit cache are calibrated and stored; empty: none
 };
 
 /// YAML text that io's parse_recipe() reads back to the same recipe.

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/fields.h"
 #include "core/suggest.h"
+#include "core/units.h"
 #include "io/yaml_places.h"
 
 namespace advisor {
@@ -280,6 +281,30 @@ RecipeFormat format_of(const Document& document) {
   return format;
 }
 
+RecipeBudget budget_of(const Document& document) {
+  Entry entry(document, "budget");
+  RecipeBudget budget;
+  budget.places = places_of(document);
+  const auto positive = [&](const std::string& key, Dimension dimension) {
+    const std::string text = entry.text(key);
+    if (text.empty()) return 0.0;
+    try {
+      const double value = parse_quantity(text, dimension);
+      if (value > 0 && value < 0x1p62) return value;
+    } catch (const Error& error) {
+      fail(entry.where(key), "budget: " + std::string(error.what()), error.code());
+    }
+    fail(entry.where(key), "budget: " + key + " must be more than 0");
+  };
+  budget.bits_per_weight = positive("bits_per_weight", Dimension::none);
+  budget.size = static_cast<std::int64_t>(positive("size", Dimension::bytes));
+  budget.candidates = entry.list("candidates");
+  entry.finish();
+  if ((budget.bits_per_weight > 0) == (budget.size > 0))
+    fail(document.where, "budget: give either bits_per_weight (4.5) or size (4GiB)");
+  return budget;
+}
+
 }  // namespace
 
 Document parse_yaml(std::string_view text, const std::string& file) {
@@ -344,6 +369,9 @@ Recipe parse_recipe(std::string_view text, const std::string& file) {
   Recipe recipe;
   const Document* steps = entry.find("steps");
   const Document* formats = entry.find("formats");
+  if (const Document* budget = entry.find("budget"); budget != nullptr && budget->kind != Document::Kind::null)
+    recipe.budget = budget_of(*budget);
+  recipe.kv_cache = entry.text("kv_cache");
   entry.finish();
   for (const Document* list : {steps, formats}) {
     if (list == nullptr || list->kind != Document::Kind::list) {

@@ -48,8 +48,18 @@ bool never_quantized(const Architecture& architecture, std::string_view tensor);
 /// query, key and value; gate and up; all experts of a layer. The tensor's own name when it stands alone.
 std::string fused_group(const Architecture& architecture, std::string_view tensor);
 
-/// What sees one input: the linear layers that read it. Experts have inputs of their own.
-enum class SiteKind { attention_in, attention_out, mlp_in, down_in, expert_in, expert_down_in };
+/// What sees one input: the linear layers that read it. Experts have inputs of their own. The last two are read by
+/// attention alone: keys, rotated, and values, as a cache holds them.
+enum class SiteKind {
+  attention_in,
+  attention_out,
+  mlp_in,
+  down_in,
+  expert_in,
+  expert_down_in,
+  cached_keys,
+  cached_values
+};
 
 /// A scale per column of the input of `site` can be moved, without changing what the model computes, into what
 /// produces it: a norm's weight, or the rows of a linear layer.

@@ -61,6 +61,10 @@ class Pass {
     norm_heads(weights_.query_norm, config_.heads, qkv, 0);
     norm_heads(weights_.key_norm, config_.kv_heads, qkv, q);
     rotate(qkv);
+    if (observe_) {
+      observe_({SiteKind::cached_keys}, qkv.data() + q, n, kv, qkv.cols());
+      observe_({SiteKind::cached_values}, qkv.data() + q + kv, n, kv, qkv.cols());
+    }
     attend(config_, layer_, rows_, qkv, attended);
     if (!show(SiteKind::attention_out, attended)) {
       return false;

@@ -46,7 +46,8 @@ struct BlockWeights {
   std::vector<Expert> experts;
 };
 
-/// The input of: qkv | attention_out | gate_up and router | down | gate_up of an expert | down of an expert.
+/// The input of: qkv | attention_out | gate_up and router | down | gate_up of an expert | down of an expert; or what
+/// the cache holds.
 struct Site {
   SiteKind kind = SiteKind::attention_in;
   int expert = -1;

@@ -93,6 +93,7 @@ class RandomBlock {
       Tensor x = copy(sequence);
       forward_block(config, architecture, 0, weights, x,
                     [&](Site site, const float* rows, std::int64_t n, std::int64_t cols, std::int64_t ld) {
+                      if (site.kind == SiteKind::cached_keys || site.kind == SiteKind::cached_values) return;
                       for (std::int64_t r = 0; r < n; ++r)
                         add(stats.sites[{site.kind, site.expert}], rows + r * ld, cols);
                     });

@@ -104,14 +104,14 @@ TEST_F(Plan, RefusesRecipesItCannotRun) {
 TEST_F(Plan, SeveralStepsInOneFile) {
   CompressRequest r = basic("W4A16-g32");
   RecipeStep wide = r.recipe.steps[0];
-  wide.scheme = "W8A16-g32";
+  wide.scheme = "W4A16-g64";
   wide.targets = {"re:.*down_proj"};
   r.recipe.steps.insert(r.recipe.steps.begin(), wide);
   const CompressPlan plan = plan_compression(r);
   ASSERT_EQ(plan.steps.size(), 2u);
   EXPECT_EQ(plan.steps[0].tensors * 6, plan.steps[1].tensors);
-  EXPECT_EQ(plan.scheme, "W8A16-g32, W4A16-g32");
-  EXPECT_THAT(plan.outputs[0].schemes, ::testing::UnorderedElementsAre("W8A16-g32", "W4A16-g32"));
+  EXPECT_EQ(plan.scheme, "W4A16-g64, W4A16-g32");
+  EXPECT_THAT(plan.outputs[0].schemes, ::testing::UnorderedElementsAre("W4A16-g64", "W4A16-g32"));
   for (const char* format : {"gptq", "modelopt"}) {
     r.recipe.formats = {{format, ""}};
     EXPECT_THAT(refusal(ErrorCode::unsupported, [&] { plan_compression(r); }), HasSubstr("one file holds one scheme"));
@@ -136,6 +136,7 @@ TEST_F(Plan, FusedLayersShareASchemeOrTheRecipeSaysWhatToWrite) {
   r.recipe.steps = {r.recipe.steps[1]};
   r.recipe.steps[0].ignore = {"re:.*up_proj"};
   EXPECT_THAT(refusal(ErrorCode::invalid_argument, [&] { plan_compression(r); }), HasSubstr("W4A16-g32 and dense"));
+  r.model = testing::tiny();
   r.recipe.formats = {{"gguf", "Q8_0"}};  // whose tensors stand alone
   plan_compression(r);
 }

@@ -227,6 +227,23 @@ TEST(RecipeYaml, TypesOfTensorsAndPlaces) {
   EXPECT_THAT(yaml, HasSubstr("type: Q6_K"));
 }
 
+TEST(RecipeYaml, BudgetAndCache) {
+  const std::string text =
+      "steps: [{technique: gptq}]\nformats: [compressed-tensors]\nkv_cache: fp8\n"
+      "budget: {bits_per_weight: 4.75, candidates: [W4A16-g128, W8A16-g128]}\n";
+  const Recipe recipe = parse_recipe(text, "r.yaml");
+  ASSERT_TRUE(recipe.budget.has_value());
+  EXPECT_EQ(recipe.budget->bits_per_weight, 4.75);
+  EXPECT_EQ(recipe.budget->places.of("candidates.1").line, 4);
+  EXPECT_EQ(recipe.kv_cache, "fp8");
+  const Recipe again = parse_recipe(recipe_to_yaml(recipe));
+  EXPECT_EQ(recipe_to_yaml(again), recipe_to_yaml(recipe));
+  EXPECT_EQ(again.budget->candidates, recipe.budget->candidates);
+  const Recipe sized = parse_recipe("steps: []\nformats: []\nbudget: {size: 4GiB}\n");
+  EXPECT_EQ(sized.budget->size, std::int64_t{4} << 30);
+  EXPECT_EQ(parse_recipe(recipe_to_yaml(sized)).budget->size, std::int64_t{4} << 30);
+}
+
 TEST(RecipeYamlRefuses, WhatIsNotARecipe) {
   const auto why = [](const std::string& text, ErrorCode code = ErrorCode::parse_error) {
     return refusal(code, [&] { parse_recipe(text, "r.yaml"); });
@@ -241,6 +258,11 @@ TEST(RecipeYamlRefuses, WhatIsNotARecipe) {
   EXPECT_THAT(why("steps: []\nformats: [\"gguf:\"]\n", ErrorCode::invalid_argument), HasSubstr("r.yaml:2:11"));
   EXPECT_THAT(why("steps: []\nformats: [{id: gguf, tensor_types: 3}]\n"), HasSubstr("r.yaml:2:37"));
   EXPECT_THAT(why("steps: []\nformats: [{id: gguf, tensor_types: [{type: Q6_K}]}]\n"), HasSubstr("needs targets"));
+  for (const char* budget : {"{}", "{size: 4GiB, bits_per_weight: 4}"})
+    EXPECT_THAT(why(std::string("steps: []\nformats: []\nbudget: ") + budget + "\n"), HasSubstr("r.yaml:3:9"));
+  EXPECT_THAT(why("steps: []\nformats: []\nbudget: {size: -3}\n"), HasSubstr("more than 0"));
+  EXPECT_THAT(why("steps: []\nformats: []\nbudget: {size: 4s}\n", ErrorCode::invalid_argument),
+              HasSubstr("r.yaml:3:16"));
   EXPECT_THAT(why("schema: advisor.recipe/2\nsteps: []\nformats: []\n", ErrorCode::unsupported),
               HasSubstr("advisor.recipe/1"));
 }

@@ -14,6 +14,8 @@ namespace {
 
 using json::OrderedJson;
 
+const KvScaleNames kv_names{"self_attn.k_scale", "self_attn.v_scale", {1}};
+
 LayoutOf layouts(const OutputPlan& plan) {
   return [dense = dense_type(plan)](const PlannedTensor& t) {
     return compressed_tensors::layout(module_of(t.source.name), *t.scheme, t.source.shape[0], t.source.shape[1], dense);
@@ -41,6 +43,10 @@ std::string quantization_config(const OutputPlan& plan) {
   root["quantization_status"] = "compressed";
   root["global_compression_ratio"] = nullptr;
   root["kv_cache_scheme"] = nullptr;
+  if (plan.kv_scales) {
+    root["kv_cache_scheme"] = {
+        {"num_bits", 8}, {"type", "float"}, {"strategy", "tensor"}, {"symmetric", true}, {"dynamic", false}};
+  }
   root["ignore"] = dense_modules(plan);
   for (std::size_t i = 0; i < schemes.size(); ++i) {
     OrderedJson group;
@@ -58,12 +64,16 @@ std::optional<std::string> refuses(const OutputPlan& plan) {
 }
 
 std::int64_t bytes(const OutputPlan& plan) {
-  return quantized_folder_bytes(plan, layouts(plan), side_files(plan, quantization_config(plan)));
+  return quantized_folder_bytes(plan, layouts(plan), side_files(plan, quantization_config(plan)), &kv_names);
+}
+
+std::int64_t tensor_bytes(const OutputPlan& plan, std::size_t tensor) {
+  return quantized_tensor_bytes(plan, layouts(plan), tensor);
 }
 
 std::unique_ptr<FormatWriter> create(const OutputPlan& plan, const std::filesystem::path& folder) {
   if (const auto reason = refuses(plan)) throw Error(ErrorCode::unsupported, *reason);
-  return make_quantized_writer(plan, layouts(plan), side_files(plan, quantization_config(plan)), folder);
+  return make_quantized_writer(plan, layouts(plan), side_files(plan, quantization_config(plan)), folder, &kv_names);
 }
 
 }  // namespace
@@ -76,6 +86,8 @@ const FormatImpl compressed_tensors_format{
     .bytes = bytes,
     .create = create,
     .scale_dtype = dense_type,
+    .tensor_bytes = tensor_bytes,
+    .holds_kv_scales = true,
 };
 
 }  // namespace advisor

@@ -311,6 +311,12 @@ class GgufWriter final : public FormatWriter {
 
 std::int64_t bytes(const OutputPlan& plan) { return lay_out(plan).size; }
 
+std::int64_t tensor_bytes(const OutputPlan& plan, std::size_t tensor) {
+  const PlannedTensor& planned = plan.tensors.at(tensor);
+  if (is_dropped(planned.source.name)) return 0;
+  return planned.source.shape[0] * kernels::row_bytes(*type_of(plan, planned), columns(planned.source));
+}
+
 std::unique_ptr<FormatWriter> create(const OutputPlan& plan, const std::filesystem::path& folder) {
   if (const auto reason = refuses(plan)) throw Error(ErrorCode::unsupported, *reason);
   return std::make_unique<GgufWriter>(plan, folder);
@@ -330,6 +336,7 @@ const FormatImpl gguf_format{
     .bytes = bytes,
     .create = create,
     .scale_dtype = scale_dtype,
+    .tensor_bytes = tensor_bytes,
 };
 
 }  // namespace advisor

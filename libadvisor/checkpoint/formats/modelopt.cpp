@@ -14,6 +14,8 @@ namespace {
 
 using json::OrderedJson;
 
+const KvScaleNames kv_names{"self_attn.k_proj.k_scale", "self_attn.v_proj.v_scale", {}};
+
 LayoutOf layouts(const OutputPlan& plan) {
   return [dense = dense_type(plan)](const PlannedTensor& t) {
     return modelopt::layout(module_of(t.source.name), *t.scheme, t.source.shape[0], t.source.shape[1], dense);
@@ -27,7 +29,7 @@ OrderedJson own_config(const OutputPlan& plan) {
   const QuantScheme scheme = schemes_of(plan).front();
   OrderedJson q;
   q["quant_algo"] = *modelopt::algorithm_of(scheme);
-  q["kv_cache_quant_algo"] = nullptr;
+  q["kv_cache_quant_algo"] = plan.kv_scales ? OrderedJson("FP8") : OrderedJson(nullptr);
   if (scheme.bits == 4) q["group_size"] = scheme.group;
   if (!scheme.code) {  // W4A16_AWQ; scales of activations are folded into the weights
     q["has_zero_point"] = false;
@@ -56,6 +58,7 @@ std::string quantization_config(const OutputPlan& plan) {
   root["config_groups"]["group_0"] = group;
   root["ignore"] = dense_modules(plan);
   root["quant_algo"] = *modelopt::algorithm_of(scheme);
+  if (plan.kv_scales) root["kv_cache_scheme"] = {{"dynamic", false}, {"num_bits", 8}, {"type", "float"}};
   root["producer"] = producer();
   root["quant_method"] = "modelopt";
   return root.dump();
@@ -86,11 +89,13 @@ std::optional<std::string> refuses(const OutputPlan& plan) {
   return refuses_mixture(plan);
 }
 
-std::int64_t bytes(const OutputPlan& plan) { return quantized_folder_bytes(plan, layouts(plan), side(plan)); }
+std::int64_t bytes(const OutputPlan& plan) {
+  return quantized_folder_bytes(plan, layouts(plan), side(plan), &kv_names);
+}
 
 std::unique_ptr<FormatWriter> create(const OutputPlan& plan, const std::filesystem::path& folder) {
   if (const auto reason = refuses(plan)) throw Error(ErrorCode::unsupported, *reason);
-  return make_quantized_writer(plan, layouts(plan), side(plan), folder);
+  return make_quantized_writer(plan, layouts(plan), side(plan), folder, &kv_names);
 }
 
 /// FP8 has float32 scales; NVFP4's have a type of their own.
@@ -109,6 +114,7 @@ const FormatImpl modelopt_format{
     .bytes = bytes,
     .create = create,
     .scale_dtype = scale_dtype,
+    .holds_kv_scales = true,
 };
 
 }  // namespace advisor

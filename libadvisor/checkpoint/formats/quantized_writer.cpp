@@ -24,9 +24,10 @@ struct Placed {
 struct Stored {
   std::vector<StoredTensor> tensors;
   std::vector<Placed> placed;  ///< parallel to the plan
+  std::size_t kv = 0;          ///< scale of the first layer's keys; values and the other layers follow
 };
 
-Stored store(const OutputPlan& plan, const LayoutOf& layout_of) {
+Stored store(const OutputPlan& plan, const LayoutOf& layout_of, const KvScaleNames* kv) {
   Stored stored;
   for (const PlannedTensor& planned : plan.tensors) {
     Placed& placed = stored.placed.emplace_back();
@@ -39,16 +40,20 @@ Stored store(const OutputPlan& plan, const LayoutOf& layout_of) {
     const std::vector<StoredTensor> parts = placed.layout->parts();
     stored.tensors.insert(stored.tensors.end(), parts.begin(), parts.end());
   }
+  stored.kv = stored.tensors.size();
+  for (std::int64_t layer = 0; kv != nullptr && plan.kv_scales && layer < plan.config.layers; ++layer)
+    for (const std::string_view name : {kv->key, kv->value})
+      stored.tensors.push_back({kv_scale_name(layer, name), DType::f32, kv->shape});
   return stored;
 }
 
 class QuantizedWriter final : public FormatWriter {
  public:
   QuantizedWriter(const OutputPlan& plan, const LayoutOf& layout_of, const std::vector<SideFile>& side,
-                  const std::filesystem::path& folder)
+                  const std::filesystem::path& folder, const KvScaleNames* kv)
       : plan_(plan),
         dense_(dense_type(plan)),
-        stored_(store(plan, layout_of)),
+        stored_(store(plan, layout_of, kv)),
         data_(stored_.tensors, folder, shard_limit, plan.resume) {
     for (const Placed& placed : stored_.placed) {
       if (placed.layout) write_constants(placed);
@@ -85,6 +90,18 @@ class QuantizedWriter final : public FormatWriter {
     if (begin != 0) return;  // scalars come with every call and are the same
     write_scalar(planned, placed, layout.tensor_scale, q.tensor_scale);
     write_scalar(planned, placed, layout.input_scale, q.input_scale);
+  }
+
+  void write_kv_scales(std::int64_t layer, KvScales scales) override {
+    const std::size_t first = stored_.kv + 2 * static_cast<std::size_t>(layer);
+    if (layer < 0 || first + 2 > stored_.tensors.size())
+      throw Error(ErrorCode::internal, "layer " + std::to_string(layer) + " has no place for scales of the cache");
+    for (const float scale : {scales.key, scales.value})
+      if (!(scale > 0) || !std::isfinite(scale))
+        throw Error(ErrorCode::invalid_argument,
+                    "layer " + std::to_string(layer) + ": the scale of the cache is " + std::to_string(scale));
+    data_.write(first, 0, std::as_bytes(std::span(&scales.key, 1)));
+    data_.write(first + 1, 0, std::as_bytes(std::span(&scales.value, 1)));
   }
 
   void flush() override { data_.flush(); }
@@ -163,16 +180,24 @@ class QuantizedWriter final : public FormatWriter {
 }  // namespace
 
 std::int64_t quantized_folder_bytes(const OutputPlan& plan, const LayoutOf& layout_of,
-                                    const std::vector<SideFile>& side) {
-  std::int64_t total = lay_out_safetensors(store(plan, layout_of).tensors).bytes;
+                                    const std::vector<SideFile>& side, const KvScaleNames* kv) {
+  std::int64_t total = lay_out_safetensors(store(plan, layout_of, kv).tensors).bytes;
   for (const SideFile& file : side) total += file.bytes();
   return total;
 }
 
 std::unique_ptr<FormatWriter> make_quantized_writer(const OutputPlan& plan, const LayoutOf& layout_of,
                                                     const std::vector<SideFile>& side,
-                                                    const std::filesystem::path& folder) {
-  return std::make_unique<QuantizedWriter>(plan, layout_of, side, folder);
+                                                    const std::filesystem::path& folder, const KvScaleNames* kv) {
+  return std::make_unique<QuantizedWriter>(plan, layout_of, side, folder, kv);
+}
+
+std::int64_t quantized_tensor_bytes(const OutputPlan& plan, const LayoutOf& layout_of, std::size_t tensor) {
+  const PlannedTensor& planned = plan.tensors.at(tensor);
+  if (!planned.scheme) return StoredTensor{"", dense_type(plan), planned.source.shape}.bytes();
+  std::int64_t total = 0;
+  for (const StoredTensor& part : layout_of(planned).parts()) total += part.bytes();
+  return total;
 }
 
 std::optional<std::string> refuses_quantized(

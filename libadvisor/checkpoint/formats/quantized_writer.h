@@ -19,11 +19,15 @@ namespace advisor {
 /// The layout of a planned tensor that has a scheme.
 using LayoutOf = std::function<WeightLayout(const PlannedTensor&)>;
 
+/// `kv`: where scales of the cache go, in formats that hold them.
 std::int64_t quantized_folder_bytes(const OutputPlan& plan, const LayoutOf& layout_of,
-                                    const std::vector<SideFile>& side);
+                                    const std::vector<SideFile>& side, const KvScaleNames* kv = nullptr);
 std::unique_ptr<FormatWriter> make_quantized_writer(const OutputPlan& plan, const LayoutOf& layout_of,
                                                     const std::vector<SideFile>& side,
-                                                    const std::filesystem::path& folder);
+                                                    const std::filesystem::path& folder,
+                                                    const KvScaleNames* kv = nullptr);
+/// Data of one tensor, all its parts together.
+std::int64_t quantized_tensor_bytes(const OutputPlan& plan, const LayoutOf& layout_of, std::size_t tensor);
 
 /// The checks all these formats make: a known dtype for dense tensors, something to quantize, weights of linear
 /// modules only, groups that divide their inputs; then `own` for each quantized tensor.

@@ -107,7 +107,9 @@ std::vector<FoldPlace> fold_places(const BlockTask& task) {
           add(place);
         }
         continue;
-      case SiteKind::expert_in: continue;  // part of mlp_in
+      case SiteKind::cached_keys:
+      case SiteKind::cached_values: continue;  // no linear layer reads them
+      case SiteKind::expert_in: continue;      // part of mlp_in
     }
     if (!place.readers.empty()) add(std::move(place));
   }
