@@ -113,7 +113,8 @@ void print(const CompressPlan& plan, std::FILE* out) {
   }
   for (const auto& output : plan.outputs) {
     std::string engines;
-    for (const std::string& engine : output.engines) engines += (engines.empty() ? "" : ", ") + engine;
+    for (const auto& [engine, generations] : output.hardware)
+      engines += (engines.empty() ? "" : ", ") + engine + " (" + join(generations) + ")";
     std::fprintf(out, "  output       %s%s%s, %s -> %s%s\n", output.format.c_str(), output.type.empty() ? "" : ":",
                  output.type.c_str(), bytes(output.bytes).c_str(), output.folder.c_str(),
                  engines.empty() ? "" : ("; read by " + engines).c_str());

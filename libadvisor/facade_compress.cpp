@@ -34,20 +34,16 @@ Engines engines_that_read(const std::string& format, const std::string& scheme,
   return engines;
 }
 
-/// "vllm (ada, hopper)": engines that read every scheme of the output, with the hardware on which they do.
-std::vector<std::string> engines_that_read(const CompressPlan::Output& output,
-                                           const std::vector<EngineSupport>& matrix) {
+/// Engines that read every scheme of the output, with the hardware on which they do.
+void add_engines(const std::vector<EngineSupport>& matrix, CompressPlan::Output& output) {
   std::optional<Engines> all;
   for (const std::string& scheme : output.schemes.empty() ? std::vector<std::string>{""} : output.schemes) {
     const Engines some = engines_that_read(output.format, scheme, matrix);
     if (!all) all = some;
     std::erase_if(*all, [&](const auto& entry) { return !some.contains(entry); });
   }
-  std::map<std::string, std::string> hardware;
-  for (const auto& [engine, generation] : *all) hardware[engine] += (hardware[engine].empty() ? "" : ", ") + generation;
-  std::vector<std::string> texts;
-  for (const auto& [engine, generations] : hardware) texts.push_back(engine + " (" + generations + ")");
-  return texts;
+  for (const auto& [engine, generation] : *all) output.hardware[engine].push_back(generation);
+  for (const auto& [engine, generations] : output.hardware) output.engines.push_back(engine);
 }
 
 }  // namespace
@@ -91,9 +87,7 @@ CompressRequest Advisor::spend_budget(const CompressRequest& request, const Prog
 
 CompressPlan Advisor::plan(const CompressRequest& request) const {
   CompressPlan plan = plan_compression(request);
-  for (CompressPlan::Output& output : plan.outputs) {
-    output.engines = engines_that_read(output, knowledge().engine_support);
-  }
+  for (CompressPlan::Output& output : plan.outputs) add_engines(knowledge().engine_support, output);
   return plan;
 }
 

@@ -69,7 +69,8 @@ struct CompressPlan {
     std::filesystem::path folder;  ///< final place
     std::int64_t bytes = 0;
     std::vector<std::string> schemes;  ///< stored in it: what an engine has to read
-    std::vector<std::string> engines;  ///< "vllm (ada, hopper)": what reads all of it; by the facade, from the catalog
+    std::vector<std::string> engines;  ///< that read all of it on some hardware: filled by the facade from the catalog
+    std::map<std::string, std::vector<std::string>> hardware;  ///< generations on which each of them does
   };
   std::vector<Output> outputs;
   std::int64_t source_bytes = 0, output_bytes = 0, disk_free = 0, peak_memory = 0;  ///< peak_memory is a bound

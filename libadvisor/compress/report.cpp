@@ -47,7 +47,8 @@ Json plan_json(const CompressPlan& plan) {
                        {"folder", output.folder.string()},
                        {"bytes", output.bytes},
                        {"schemes", output.schemes},
-                       {"engines", output.engines}});
+                       {"engines", output.engines},
+                       {"hardware", output.hardware}});
   Json steps = Json::array();
   for (const auto& step : plan.steps)
     steps.push_back({{"technique", step.technique},
