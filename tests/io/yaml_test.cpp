@@ -256,7 +256,7 @@ TEST(RecipeYamlRefuses, WhatIsNotARecipe) {
   EXPECT_THAT(why("steps: [{technique: rtn, params: {a: [1]}}]\nformats: []\n"), HasSubstr("single values"));
   EXPECT_THAT(why("steps: []\nformats: [{type: Q8_0}]\n"), HasSubstr("needs an id"));
   EXPECT_THAT(why("steps: []\nformats: [\"gguf:\"]\n", ErrorCode::invalid_argument), HasSubstr("r.yaml:2:11"));
-  EXPECT_THAT(why("steps: []\nformats: [{id: gguf, tensor_types: 3}]\n"), HasSubstr("r.yaml:2:37"));
+  EXPECT_THAT(why("steps: []\nformats: [{id: gguf, tensor_types: 3}]\n"), HasSubstr("r.yaml:2:36"));
   EXPECT_THAT(why("steps: []\nformats: [{id: gguf, tensor_types: [{type: Q6_K}]}]\n"), HasSubstr("needs targets"));
   for (const char* budget : {"{}", "{size: 4GiB, bits_per_weight: 4}"})
     EXPECT_THAT(why(std::string("steps: []\nformats: []\nbudget: ") + budget + "\n"), HasSubstr("r.yaml:3:9"));
