@@ -98,9 +98,9 @@ class BlockCompressor {
     std::uint64_t print = 0;
     if (passes_on || (data && job_.kv_cache)) {
       const auto tick = [&] { meter_.advance(name + ", passing on", 0); };
-      if (passes_on) activations.begin(layer + 1);
+      activations.begin(layer + 1);  // behind the last block too: its inputs must stay as long as it is not saved
       const CacheRange range = advance_block(config, architecture_, layer, block, activations, job_.threads, tick);
-      if (passes_on) print = activations.end();
+      print = activations.end();
       if (job_.kv_cache) outputs_.write_kv_scales(layer, {scale_of(range.key), scale_of(range.value)});
     }
     if (print != 0 || !passes_on) {  // without its inputs nobody could go on with the next block

@@ -112,6 +112,14 @@ TEST_F(Resume, BlockByBlockWithFoldedScalesAndActivationsInFiles) {
   check_everywhere(r);
 }
 
+TEST_F(Resume, ScalesOfTheCacheAreThereToo) {
+  CompressRequest r = request(temp_ / "whole", "rtn", {{"compressed-tensors", ""}});
+  r.calibration.texts = {fs::path(ADVISOR_SOURCE_DIR) / "examples/calibration/tiny.txt"};
+  r.recipe.kv_cache = "fp8";
+  r.memory = plan_compression(r).peak_memory - 1;
+  check_everywhere(r);
+}
+
 TEST_F(Resume, GgufWithImportance) {
   CompressRequest r = request(temp_ / "whole", "none", {{"gguf", "Q4_0"}});
   r.recipe.steps.front().scheme = "";
