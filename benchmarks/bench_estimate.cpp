@@ -55,7 +55,7 @@ struct Deployment {
   KvLayout cache;
   SpeedWork work;
   SpeedSetup setup;
-  SpeedSpread decode_spread = 0, first_spread = 0;
+  SpeedSpread decode_spread, first_spread;
 };
 
 struct Grid {

@@ -22,7 +22,8 @@
 
 namespace advisor {
 
-/// Opens one .gguf file of the Llama family, or the first of several that hold one model. Throws not_found, parse_error or unsupported.
+/// Opens one .gguf file of the Llama family, or the first of several that hold one model. Throws not_found, parse_error
+/// or unsupported.
 std::unique_ptr<Checkpoint> open_gguf(const std::filesystem::path& path);
 
 namespace gguf {

@@ -61,9 +61,8 @@ class Pass {
     norm_heads(weights_.query_norm, config_.heads, qkv, 0);
     norm_heads(weights_.key_norm, config_.kv_heads, qkv, q);
     rotate(qkv);
-    if (observe_) {
-      observe_({SiteKind::cached_keys}, qkv.data() + q, n, kv, qkv.cols());
-      observe_({SiteKind::cached_values}, qkv.data() + q + kv, n, kv, qkv.cols());
+    if (!show(SiteKind::cached_keys, qkv, q, kv) || !show(SiteKind::cached_values, qkv, q + kv, kv)) {
+      return false;
     }
     attend(config_, layer_, rows_, qkv, attended);
     if (!show(SiteKind::attention_out, attended)) {
@@ -85,9 +84,12 @@ class Pass {
   }
 
  private:
-  bool show(SiteKind kind, const Tensor& x) const {
+  bool show(SiteKind kind, const Tensor& x) const { return show(kind, x, 0, x.cols()); }
+
+  /// `cols` columns of x from `begin` on.
+  bool show(SiteKind kind, const Tensor& x, std::int64_t begin, std::int64_t cols) const {
     if (observe_) {
-      observe_({kind}, x.data(), x.rows(), x.cols(), x.cols());
+      observe_({kind}, x.data() + begin, x.rows(), cols, x.cols());
     }
     return until_ != kind;
   }
