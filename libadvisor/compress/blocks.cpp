@@ -183,9 +183,12 @@ class BlockCompressor {
     try {
       Solution solved = technique.solve(weights, in, stats, scheme, params, scale_dtype, job_.threads);
       for (const std::string& note : solved.notes) notes_.push_back(name + ": " + note);
-      if (scheme.static_activations && stats != nullptr)
+      if (step.stores_input_scale() && stats != nullptr) {
+        // NVFP4: as of its weights, the largest group then has the largest scale that e4m3 can hold.
+        const float groups = scheme.scale == ScaleType::e4m3 ? kernels::largest(kernels::FloatCode::e4m3) : 1;
         solved.tensor.input_scale =
-            std::max(*std::ranges::max_element(stats->abs_max), 1e-12F) / kernels::largest(*scheme.code);
+            std::max(*std::ranges::max_element(stats->abs_max), 1e-12F) / (kernels::largest(*scheme.code) * groups);
+      }
       return std::move(solved.tensor);
     } catch (const Error& error) {
       throw Error(error.code(), name + ": " + error.what());

@@ -22,7 +22,12 @@ struct PreparedStep {
   bool whole() const {
     return technique->quantize == nullptr || scheme.block_rows != 1 || scheme.scale == ScaleType::e4m3;
   }
-  bool needs_data() const { return scheme.static_activations || technique->needs != Needs::nothing; }
+  /// A scale of its inputs is stored with each matrix: FP8 with static activations, and the outer of the two scales of
+  /// NVFP4 activations.
+  bool stores_input_scale() const {
+    return scheme.static_activations || (scheme.scale == ScaleType::e4m3 && scheme.activation_bits < 16);
+  }
+  bool needs_data() const { return stores_input_scale() || technique->needs != Needs::nothing; }
 };
 
 struct PreparedSteps {

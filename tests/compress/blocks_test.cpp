@@ -66,6 +66,23 @@ class Blocks : public ::testing::Test {
   testing::TempFolder temp_;
 };
 
+TEST_F(Blocks, ScalesOfActivationsComeFromCalibration) {
+  const std::string tensor = "model.layers.0.self_attn.q_proj.weight";
+  std::vector<float> scales;
+  for (const char* scheme : {"W8A8-fp8-tensor-static", "W4A4-nvfp4"}) {
+    auto r = request(temp_ / scheme, "rtn", scheme);
+    const auto texts = std::exchange(r.calibration.texts, {});
+    EXPECT_THAT(refusal(ErrorCode::invalid_argument, [&] { plan_compression(r); }), HasSubstr("--calibration"));
+    r.calibration.texts = texts;
+    run_compression(r, {});
+    const auto written = open_checkpoint(temp_ / scheme);
+    scales.push_back(written->read_codes(*written->find(tensor), 0, 128).value().input_scale);
+  }
+  // The largest input is 448 steps of FP8, and 6 of the largest scale of a group, 448, in NVFP4.
+  EXPECT_GT(scales[1], 0);
+  EXPECT_NEAR(scales[0] / scales[1], 6, 1e-4);
+}
+
 TEST_F(Blocks, CalibratedTechniquesLoseLessThanRounding) {
   const auto original = open_checkpoint(testing::tiny());
   auto plain = request(temp_ / "rtn", "rtn", "W4A16-g64");
