@@ -40,7 +40,7 @@ Recipe recipe_of(const po::variables_map& values) {
   Recipe recipe;
   RecipeStep step;
   step.technique = values["technique"].as<std::string>();
-  step.scheme = values["scheme"].as<std::string>();
+  if (step.technique != "none" || !values["scheme"].defaulted()) step.scheme = values["scheme"].as<std::string>();
   for (const std::string& setting : list_of(values, "param")) {
     const auto [key, value] = split_setting(setting, "--param");
     step.params[key] = value;
@@ -104,7 +104,11 @@ void print(const CompressPlan& plan, std::FILE* out) {
   std::fprintf(out, "%s (%s, %s, %s)\n", plan.model.c_str(), plan.architecture.c_str(), plan.source_format.c_str(),
                bytes(plan.source_bytes).c_str());
   if (plan.steps.empty())
-    std::fprintf(out, "  technique    none, %lld tensors\n", static_cast<long long>(plan.tensors));
+    std::fprintf(
+        out, "  technique    none, %lld tensors%s\n", static_cast<long long>(plan.tensors),
+        plan.quantized_tensors == 0
+            ? ""
+            : (", codes of " + std::to_string(plan.quantized_tensors) + " (" + plan.scheme + ") taken over").c_str());
   for (const CompressPlan::Step& step : plan.steps) {
     std::fprintf(out, "  technique    %s %s on %lld of %lld tensors\n", step.technique.c_str(), step.scheme.c_str(),
                  static_cast<long long>(step.tensors), static_cast<long long>(plan.tensors));
@@ -241,7 +245,8 @@ const Command compress_command = {
     "compress", "quantize a checkpoint and export it",
     "compress MODEL OUT [--technique rtn] [--scheme W4A16-g128] [--format LIST] [--dry-run] [--json]",
     "Streams the model through a technique into one or more formats, then reopens every file and compares it with\n"
-    "the source. OUT appears whole or not at all; its bytes do not depend on the thread count. The plan (disk, "
+    "the source. A quantized MODEL goes into another format with --technique none, its integers unchanged.\n"
+    "OUT appears whole or not at all; its bytes do not depend on the thread count. The plan (disk, "
     "memory,\n"
     "time, engines) is printed first; --dry-run stops there.\n"
     "A failure leaves nothing behind. Ctrl-C, a kill or a power failure leave OUT.partial-*: the same command with\n"

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "compress/blocks.h"
+#include "compress/convert.h"
 #include "compress/journal.h"
 #include "compress/meter.h"
 #include "compress/output.h"
@@ -32,6 +33,10 @@ void compress_tiles(const PreparedJob& job, const std::vector<std::size_t>& left
   const auto write = [&](const Tile& tile) {
     const TensorInfo& tensor = tensors[tile.tensor];
     const std::size_t index = left[tile.tensor];
+    if (!job.stored.empty() && job.stored[index]) {
+      copy_codes(job, index, tile, outputs);
+      return meter.advance(tensor.name, tile.source_bytes);
+    }
     const TileBuffer buffer(tile.size());
     const std::span<float> rows = buffer.span();
     job.source->read_rows(tensor, tile.begin, tile.end, rows);
@@ -81,6 +86,10 @@ Expectations compress(const PreparedJob& job, const std::filesystem::path& folde
         throw Error(ErrorCode::unsupported,
                     tensors[i].name + " is no linear layer of a decoder block; leave it out of the targets");
   compress_tiles(job, left, outputs, meter);
+  if (!job.stored.empty()) {  // those of a cache are taken over too
+    const std::vector<KvScales> scales = job.source->kv_scales();
+    for (std::size_t i = 0; i < scales.size(); ++i) outputs.write_kv_scales(static_cast<std::int64_t>(i), scales[i]);
+  }
   return outputs.finish();
 }
 

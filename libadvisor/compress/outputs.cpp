@@ -62,15 +62,17 @@ void Outputs::write_codes(std::size_t output, std::size_t tensor, std::int64_t b
   const TileBuffer decoded(codes.codes.size());
   dequantize(codes, decoded.span());
   double bound = 0;
-  if (!source.empty()) {
-    const PreparedStep& step = *job_.steps.find(tensor);
+  // Codes that were taken over have no step, and the values that the source has.
+  if (const PreparedStep* found = job_.steps.find(tensor); !source.empty() && found != nullptr) {
+    const PreparedStep& step = *found;
     bound = step.technique->error_bound(source, codes.cols, step.scheme, step.params, job_.outputs[output].scale_dtype);
   }
   keep(output, tensor, begin, decoded.span(), source, bound);
 }
 
 void Outputs::write_kv_scales(std::int64_t layer, KvScales scales) {
-  for (const auto& writer : writers_) writer->write_kv_scales(layer, scales);
+  for (std::size_t i = 0; i < writers_.size(); ++i)
+    if (job_.outputs[i].plan.kv_scales) writers_[i]->write_kv_scales(layer, scales);
 }
 
 void Outputs::keep(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> decoded,

@@ -40,7 +40,7 @@ class Outputs {
   /// answers for their distance; else empty.
   void write_codes(std::size_t output, std::size_t tensor, std::int64_t begin, const QuantizedTensor& codes,
                    std::span<const float> source);
-  /// To every output.
+  /// To every output that has a place for them.
   void write_kv_scales(std::int64_t layer, KvScales scales);
   /// All rows of the tensor have been written to all outputs.
   void finish_tensor(std::size_t tensor);

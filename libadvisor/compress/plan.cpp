@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "compress/convert.h"
 #include "compress/journal.h"
 #include "compress/output.h"
 #include "compress/targets.h"
@@ -21,10 +22,11 @@ namespace {
 
 std::string bytes_text(std::int64_t bytes) { return format_quantity(static_cast<double>(bytes), Dimension::bytes); }
 
-/// "bf16", "f16" or "f32": what most of the source is stored in.
+/// "bf16", "f16" or "f32": what most of the dense part of the source is stored in.
 std::string main_dtype(const Checkpoint& source) {
   std::map<std::string, std::int64_t> bytes;
-  for (const TensorInfo& tensor : source.tensors()) bytes[tensor.stored_as] += tensor.bytes;
+  for (const TensorInfo& tensor : source.tensors())
+    if (!tensor.stored_as.starts_with('W')) bytes[tensor.stored_as] += tensor.bytes;
   const auto most = std::ranges::max_element(bytes, {}, [](const auto& entry) { return entry.second; });
   return most != bytes.end() && (most->first == "f16" || most->first == "f32") ? most->first
          : most != bytes.end() && most->first == "f64"                         ? "f32"
@@ -79,10 +81,27 @@ std::vector<std::string> stored_schemes(const OutputJob& output) {
   return schemes;
 }
 
+/// The codes of the source in another format.
+void prepare_conversion(const RecipeFormat& format, PreparedJob& job, OutputJob& output) {
+  if (!format.type.empty() && output.format->takes_codes) check_dense_type(format);
+  output.plan.type = format.type;
+  output.plan.scheme_id = job.plan.scheme;
+  const std::vector<std::string> notes =
+      plan_conversion(job, *output.format, scale_needs(job), main_dtype(*job.source), output.plan);
+  job.plan.notes.insert(job.plan.notes.end(), notes.begin(), notes.end());
+  output.scale_dtype = output.format->scale_dtype(output.plan);
+}
+
 OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, PreparedJob& job) {
   OutputJob output;
   output.format = &find_format(format.id);
   const bool own_blocks = format.id == "gguf";
+  output.plan.source = request.model;
+  output.plan.config = job.source->config();
+  if (!job.stored.empty()) {
+    prepare_conversion(format, job, output);
+    return output;
+  }
   if (!own_blocks && format.type.empty()) format.type = main_dtype(*job.source);
   if (!own_blocks) check_dense_type(format);
   if (!own_blocks && !format.tensor_types.empty())
@@ -97,8 +116,6 @@ OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, Pr
     job.plan.notes.push_back("gguf " + format.type + " quantizes in its own blocks, as llama.cpp does: scheme " +
                              job.plan.scheme + ", targets and parameters do not apply to it");
 
-  output.plan.source = request.model;
-  output.plan.config = job.source->config();
   if (job.kv_cache && !output.format->holds_kv_scales)
     throw Error(ErrorCode::unsupported, "format " + format.id +
                                             " has no place for scales of the KV cache; compressed-tensors and modelopt "
@@ -152,7 +169,9 @@ std::int64_t peak_memory_bound(const PreparedJob& job) {
   std::int64_t tile = 0;
   for (const TensorInfo& tensor : job.source->tensors()) {
     const Matrix matrix = as_matrix(tensor);
-    tile = std::max(tile, std::min(matrix.rows, tile_rows(matrix)) * matrix.cols);
+    const auto index = static_cast<std::size_t>(&tensor - job.source->tensors().data());
+    const bool whole = !job.stored.empty() && job.stored[index] && job.stored[index]->block_rows != 1;
+    tile = std::max(tile, (whole ? matrix.rows : std::min(matrix.rows, tile_rows(matrix))) * matrix.cols);
   }
   return resident_memory() + kFixedMemory + job.threads * (tile * kBytesPerWeight + (std::int64_t{1} << 20));
 }
@@ -256,9 +275,6 @@ PreparedJob prepare(const CompressRequest& request) {
       request.threads > 0 ? request.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   job.overwrite = request.overwrite;
   job.source = open_checkpoint(request.model);
-  if (job.source->format() != "safetensors")
-    throw Error(ErrorCode::unsupported, request.model.string() + " is a " + std::string(job.source->format()) +
-                                            " model; start from the dense safetensors it was made from");
   job.out = checked_place(request);
 
   job.keep_cancelled = request.keep_cancelled || request.resume;  // what was kept before stays
@@ -268,7 +284,15 @@ PreparedJob prepare(const CompressRequest& request) {
   job.plan.architecture = job.source->config().architecture;
   job.plan.source_format = job.source->format();
   job.plan.precision = request.precision;
+  job.stored = stored_schemes(*job.source, request.recipe);
+  if (!job.stored.empty() && !request.calibration.texts.empty())
+    throw Error(ErrorCode::invalid_argument,
+                "a conversion takes codes over as they are and learns nothing; leave out the calibration");
   prepare_recipe(request.recipe, job);
+  if (!job.stored.empty()) {
+    job.plan.scheme = schemes_text(job.stored);
+    for (const auto& scheme : job.stored) job.plan.quantized_tensors += scheme ? 1 : 0;
+  }
   job.plan.tensors = static_cast<std::int64_t>(job.source->tensors().size());
   for (const TensorInfo& tensor : job.source->tensors()) job.plan.source_bytes += tensor.bytes;
   prepare_blocks(request, job);

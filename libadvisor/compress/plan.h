@@ -29,7 +29,8 @@ struct PreparedJob {
   bool overwrite = false;
   int threads = 1;
   std::unique_ptr<Checkpoint> source;
-  PreparedSteps steps;  ///< none: convert only
+  PreparedSteps steps;                             ///< none: convert only
+  std::vector<std::optional<QuantScheme>> stored;  ///< per tensor of a quantized source: its codes are taken over
   std::vector<OutputJob> outputs;
   /// The model goes through block by block and matrices are seen whole; else tile by tile.
   bool by_blocks = false;

@@ -173,7 +173,7 @@ TEST_F(Plan, AnArchitectureWithoutKnownLinearsNeedsNames) {
 TEST_F(Plan, AnOutputIsNoSource) {
   run_compression(basic(), {});
   EXPECT_THAT(refusal(ErrorCode::unsupported, [&] { plan_compression(request(temp_ / "out", temp_ / "again")); }),
-              HasSubstr("compressed-tensors model"));
+              HasSubstr("quantized already (compressed-tensors)"));
 }
 
 TEST_F(Plan, JsonHasEveryField) {
