@@ -5,7 +5,6 @@
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <numbers>
-#include <utility>
 
 namespace advisor {
 
@@ -19,16 +18,20 @@ constexpr int most_terms = 64;
 
 bool is_small_integer(double df) { return df >= 1 && df <= most_terms && df == std::floor(df); }
 
+/// (k - 1) / k, the ratio of two terms of the sum.
+constexpr auto term_ratios = [] {
+  std::array<double, most_terms + 1> ratios{};
+  for (std::size_t k = 1; k <= most_terms; ++k) ratios[k] = static_cast<double>(k - 1) / static_cast<double>(k);
+  return ratios;
+}();
+
 double student_cdf(double t, int df) {
   const double n = df, cos2 = n / (n + t * t), sine = t / std::sqrt(n + t * t);
-  const bool even = df % 2 == 0;
-  double term = even ? 1 : std::sqrt(cos2), sum = df == 1 ? 0 : term;
-  for (int k = even ? 2 : 3; k <= df - 2; k += 2) {
-    term *= cos2 * (k - 1) / k;
-    const double before = std::exchange(sum, sum + term);
-    if (sum == before) break;  // terms shrink: far out a few are all that a double holds
-  }
-  const double within = even ? sine * sum : 2 / std::numbers::pi * (std::atan(t / std::sqrt(n)) + sine * sum);
+  double sum = 1;  // from the last term inwards
+  for (int k = df - 2; k >= 2; k -= 2) sum = 1 + cos2 * term_ratios[static_cast<std::size_t>(k)] * sum;
+  const double within =
+      df % 2 == 0 ? sine * sum
+                  : 2 / std::numbers::pi * (std::atan(t / std::sqrt(n)) + (df == 1 ? 0 : sine * std::sqrt(cos2) * sum));
   return std::clamp((1 + within) / 2, 0.0, 1.0);
 }
 

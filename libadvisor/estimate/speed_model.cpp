@@ -119,13 +119,19 @@ struct Serving {
   double most = 1;
 };
 
+/// Sequences that are worked on at once, where all clients always have one.
+double most_at_once(const SpeedWork& work) {
+  const auto& load = work.load;
+  const double most = std::max(1.0, std::min(static_cast<double>(load.concurrency), std::max(1.0, work.capacity)));
+  return load.requests > 0 ? std::min(most, static_cast<double>(load.requests)) : most;
+}
+
 Serving serve(const SpeedWork& work, const Rates& rates, bool prompts_count) {
   const auto& load = work.load;
   const auto input = static_cast<double>(std::max<std::int64_t>(1, load.input_tokens));
   const auto output = static_cast<double>(std::max<std::int64_t>(1, load.output_tokens));
   Serving serving;
-  serving.most = std::max(1.0, std::min(static_cast<double>(load.concurrency), std::max(1.0, work.capacity)));
-  if (load.requests > 0) serving.most = std::min(serving.most, static_cast<double>(load.requests));
+  serving.most = most_at_once(work);
   if (prompts_count) {
     serving.prompt = prompts(work, rates, input, 1);
     serving.extra =
@@ -340,6 +346,9 @@ LogSeconds log_seconds(const SpeedWork& work, const SpeedRates& rates, SpeedQuan
     seconds = first_token_seconds(work, rates);
   } else if (quantity == SpeedQuantity::per_token) {
     seconds = per_token_seconds(work, rates);
+  } else if (quantity == SpeedQuantity::decode && load.requests_per_second <= 0) {
+    const double sequences = most_at_once(work);  // asked of every candidate: nothing but its step
+    seconds = step(work, rates, sequences) / sequences;
   } else {
     const auto serving = serve(work, rates, quantity == SpeedQuantity::throughput);
     seconds = serving.token;

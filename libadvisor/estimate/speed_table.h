@@ -30,7 +30,7 @@ struct SpeedSetup {
 /// What a kind of question adds to the spread of parameters and noise, and the share of that which it needs.
 struct SpeedSpread {
   double added = 0, share = 1;
-  double total(double known) const { return std::hypot(added, share * known); }
+  double total(double known) const { return std::sqrt(added * added + share * known * share * known); }
 };
 
 class SpeedTable {

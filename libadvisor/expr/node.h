@@ -34,13 +34,14 @@ enum class Op {
   known,
 };
 
+/// What every walk reads stands first, within one line of the cache.
 struct ExprNode {
   Op op = Op::literal;
+  int slot = -1;  ///< fact
+  std::vector<std::shared_ptr<const ExprNode>> args;
   Type type;
   Value value;       ///< literal
   std::string path;  ///< fact
-  int slot = -1;     ///< fact
-  std::vector<std::shared_ptr<const ExprNode>> args;
 };
 /// Shared, because the tree of a derived fact hangs in every expression that reads it.
 using NodePtr = std::shared_ptr<const ExprNode>;

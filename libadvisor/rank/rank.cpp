@@ -87,7 +87,7 @@ std::string shown(const Costs& costs, Objective objective) {
 std::string_view name(Limit limit) { return limit_names.at(static_cast<std::size_t>(limit)); }
 
 std::optional<Limit> first_failed(const Chances& chances, double confidence) {
-  const std::array<const std::optional<double>*, 6> all{&chances.memory, &chances.accuracy, &chances.ttft,
+  const std::array<const Chance*, 6> all{&chances.memory, &chances.accuracy, &chances.ttft,
                                                         &chances.tpot,   &chances.budget,   &chances.effort};
   for (std::size_t i = 0; i < all.size(); ++i)
     if (*all[i] && !(**all[i] >= confidence)) return static_cast<Limit>(i);

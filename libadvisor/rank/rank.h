@@ -3,8 +3,10 @@
 // are then compared one after the other as the profile says, and each place states the comparison that decided it.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,16 +17,34 @@
 
 namespace advisor {
 
-/// Probabilities that the limits of the profile are met; nullopt where the profile sets no such limit.
+/// A probability, or none, in the eight bytes of a double: ten thousand candidates have six each. Reads like an
+/// optional; what is not a number counts as 0, so that no limit is met by a calculation that failed.
+class Chance {
+ public:
+  Chance() = default;
+  Chance(double probability) : value_(std::isnan(probability) ? 0 : probability) {}  // NOLINT: reads like an optional
+  Chance(const std::optional<double>& chance) : Chance() {                           // NOLINT
+    if (chance) *this = Chance(*chance);
+  }
+  explicit operator bool() const { return !std::isnan(value_); }
+  double operator*() const { return value_; }
+  double value_or(double other) const { return *this ? value_ : other; }
+  operator std::optional<double>() const { return *this ? std::optional(value_) : std::nullopt; }  // NOLINT
+
+ private:
+  double value_ = std::numeric_limits<double>::quiet_NaN();
+};
+
+/// Probabilities that the limits of the profile are met; none where the profile sets no such limit.
 struct Chances {
-  std::optional<double> memory, accuracy, ttft, tpot, budget, effort;
+  Chance memory, accuracy, ttft, tpot, budget, effort;
 };
 
 enum class Limit : std::uint8_t { memory, accuracy, ttft, tpot, budget, effort };
 std::string_view name(Limit limit);
 
-/// The first limit, in the order of the enumeration, that holds with less than `confidence`; a probability that is not
-/// a number counts as 0. nullopt: all that are set hold.
+/// The first limit, in the order of the enumeration, that holds with less than `confidence`. nullopt: all that are set
+/// hold.
 std::optional<Limit> first_failed(const Chances& chances, double confidence);
 
 /// What options are compared by. Unknown is the worst value: -inf for quality, +inf for the others; so is a value that

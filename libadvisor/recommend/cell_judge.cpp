@@ -207,7 +207,7 @@ bool CellJudge::make_room(const Applied& applied, Cell& cell) {
     const double host = layers > 0 ? host_need(terms_, placed_).probability_below(host_usable_) : 0;
     if (host >= confidence) {
       cell.chances.memory = std::min(host, chance_of(with_host(terms_, placed_)));
-      cell.offloaded = layers;
+      cell.offloaded = static_cast<std::int32_t>(layers);
       return true;
     }
   }
@@ -306,17 +306,20 @@ void CellJudge::judge_speed(const CatalogTreatment& treatment, const Applied& ap
   // Nothing was measured of the model with weights there.
   const auto* own = offloaded ? nullptr : side.speeds;
   cell.has_speed = true;
-  cell.log_decode = SpeedEstimator::numbers(*here, *work, Q::decode, own);
+  const auto log_decode = SpeedEstimator::numbers(*here, *work, Q::decode, own);
+  cell.log_decode = log_decode;
   // Alone, nobody's prompt comes between two tokens.
   auto loaded = *work;
   loaded.load.requests_per_second = q_.profile.workload.requests_per_second.value_or(0);
   const bool shared = loaded.load.concurrency > 1 || loaded.load.requests_per_second > 0;
-  cell.log_tpot = shared ? SpeedEstimator::numbers(*here, loaded, Q::per_token, own) : cell.log_decode.scaled(0, -1);
-  if (q_.profile.slo.tpot) cell.chances.tpot = cell.log_tpot.probability_below(std::log(*q_.profile.slo.tpot));
+  const auto log_tpot = shared ? SpeedEstimator::numbers(*here, loaded, Q::per_token, own) : log_decode.scaled(0, -1);
+  cell.log_tpot = log_tpot;
+  if (q_.profile.slo.tpot) cell.chances.tpot = log_tpot.probability_below(std::log(*q_.profile.slo.tpot));
   if (q_.profile.slo.ttft) {
-    cell.log_ttft = SpeedEstimator::numbers(*here, loaded, Q::first_token, own);
+    const auto log_ttft = SpeedEstimator::numbers(*here, loaded, Q::first_token, own);
+    cell.log_ttft = log_ttft;
     cell.has_ttft = true;
-    cell.chances.ttft = cell.log_ttft.probability_below(std::log(*q_.profile.slo.ttft));
+    cell.chances.ttft = log_ttft.probability_below(std::log(*q_.profile.slo.ttft));
   }
   cell.objectives.latency = std::exp(cell.log_tpot.mean);
 }
@@ -355,10 +358,11 @@ void CellJudge::judge_effort(const CatalogTreatment& treatment, const Applied& a
     df = std::min(df, cost.log_hours.df);
   }
   cell.has_effort = true;
-  cell.log_hours = {std::log(hours), std::sqrt(squares) / hours, df};
+  const Distribution log_hours{std::log(hours), std::sqrt(squares) / hours, df};
+  cell.log_hours = log_hours;
   cell.objectives.effort = hours;
   if (q_.profile.budget.hours_to_compress)
-    cell.chances.effort = cell.log_hours.probability_below(std::log(*q_.profile.budget.hours_to_compress));
+    cell.chances.effort = log_hours.probability_below(std::log(*q_.profile.budget.hours_to_compress));
 }
 
 Cell CellJudge::judge(const Applied& applied) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -298,9 +299,23 @@ Try deciding(const Toolbox& tools, const CellJudge& now, const Model* checkpoint
   };
 }
 
+/// Bytes of the model in use as it was published, in the smallest of its files; 0: nobody knows.
+double least_bytes(const Toolbox& tools, const Question& q) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& applied : q.at(tools, q.current).applied)
+    if (tools.catalog.treatments()[static_cast<std::size_t>(applied.treatment)].whole)
+      least = std::min(least, applied.stored);
+  return std::isfinite(least) ? least : 0;
+}
+
 /// Whether the model in use could be kept as it is, were nothing else allowed.
-Try keeping(const Toolbox& tools, const CellJudge& now, const Model* checkpoint) {
-  return [&tools, &now, checkpoint](Situation then, const std::string& field) {
+Try keeping(const Toolbox& tools, const CellJudge& now, const Question& q) {
+  const Model* checkpoint = q.current == own_model ? q.model : nullptr;
+  return [&tools, &now, checkpoint, least = least_bytes(tools, q)](Situation then, const std::string& field) {
+    const auto& machine = then.hardware;
+    const double room = machine.device.memory * static_cast<double>(machine.count) + machine.host_memory.value_or(0);
+    // Of a hundred devices most are too small for the weights alone: what more is needed does not matter then.
+    if (least > room && then.profile.confidence >= 0.5) return Trial{};
     then.profile.allow.compress = then.profile.allow.switch_model = false;
     const auto q = ask(tools, then.profile, then.hardware, checkpoint);
     const auto decision = decide_keeping(tools, q, field == "hardware.id" ? nullptr : &now);
@@ -340,7 +355,7 @@ std::vector<Counterfactual> counterfactuals(const Toolbox& tools, const Question
                   [&](int index) { return decision.cells[static_cast<std::size_t>(index)].action == Action::keep; }))
     return {};  // something else is better, but nothing forces it
   Aim keep;
-  keep.attempt = keeping(tools, judge, checkpoint);  // a few candidates instead of a whole catalog
+  keep.attempt = keeping(tools, judge, q);  // a few candidates instead of a whole catalog
   keep.confirm = deciding(tools, judge, checkpoint, true);
   keep.numbers = true;
   keep.suffix = ", " + q.model->id + " could be kept as it is";

@@ -67,7 +67,7 @@ void add_speeds(const Toolbox& tools, const Question& q, const Cell& cell, Optio
 }
 
 void add_probabilities(const Chances& chances, Option& option) {
-  const std::pair<const char*, const std::optional<double>&> all[] = {
+  const std::pair<const char*, const Chance&> all[] = {
       {"memory", chances.memory}, {"accuracy", chances.accuracy}, {"ttft", chances.ttft},
       {"tpot", chances.tpot},     {"budget", chances.budget},     {"effort", chances.effort}};
   for (const auto& [limit, chance] : all)

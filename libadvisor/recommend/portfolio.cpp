@@ -185,7 +185,7 @@ class Chooser {
            in_time(cells, one_of_each, &Cell::log_ttft, profile_.slo.ttft);
   }
 
-  bool in_time(const std::vector<Cell>& cells, const std::map<int, const Cell*>& one_of_each, Distribution Cell::*log,
+  bool in_time(const std::vector<Cell>& cells, const std::map<int, const Cell*>& one_of_each, Kept Cell::*log,
                const std::optional<double>& limit) const {
     if (!limit) return true;
     double round = 0;

@@ -38,7 +38,7 @@ std::string_view code_of(const Cell& cell) {
 
 double chance_of_failed(const Cell& cell) {
   const auto& c = cell.chances;
-  const std::optional<double> all[] = {c.memory, c.accuracy, c.ttft, c.tpot, c.budget, c.effort};
+  const Chance all[] = {c.memory, c.accuracy, c.ttft, c.tpot, c.budget, c.effort};
   return all[static_cast<std::size_t>(cell.failed)].value_or(0);
 }
 

@@ -33,16 +33,16 @@ Estimate mixed(const Estimate& small, const Estimate& large, double share) {
 
 /// The distributions that the task's limit speaks of.
 struct Limited {
-  const Distribution* small = nullptr;
-  const Distribution* large = nullptr;
+  Distribution small;
+  Distribution large;
   double limit = 0;
 };
 
 std::optional<Limited> limited(const Question& q, const Cell& small, const Cell& large) {
   const auto& limit = q.profile.accuracy;
-  if (limit.min && small.has_value && large.has_value) return Limited{&small.value, &large.value, *limit.min};
+  if (limit.min && small.has_value && large.has_value) return Limited{small.value, large.value, *limit.min};
   if (limit.retain && small.has_relative && large.has_relative)
-    return Limited{&small.relative, &large.relative, *limit.retain};
+    return Limited{small.relative, large.relative, *limit.retain};
   return std::nullopt;
 }
 
@@ -51,16 +51,16 @@ std::optional<RoutingThreshold> threshold(const PortfolioTask& task, const Cell&
   const auto limits = limited(task.question, small, large);
   if (!limits) return std::nullopt;
   const double confidence = task.question.profile.confidence;
-  const double exact = share_to_small(*limits->small, *limits->large, limits->limit, confidence);
+  const double exact = share_to_small(limits->small, limits->large, limits->limit, confidence);
   RoutingThreshold result;
   result.task = task.name;
   result.share_small = std::floor(exact * 100 + 1e-9) / 100;
   if (result.share_small < least_share) return std::nullopt;
   const double x = result.share_small;
-  const auto at = [&](double p) { return x * limits->small->quantile(p) + (1 - x) * limits->large->quantile(p); };
+  const auto at = [&](double p) { return x * limits->small.quantile(p) + (1 - x) * limits->large.quantile(p); };
   const auto& accuracy = task.question.profile.accuracy;
   const std::string of = accuracy.min ? "" : " of the score of " + task.question.model->id;
-  result.because = "the mixture keeps " + percent(x * limits->small->mean + (1 - x) * limits->large->mean) + " (" +
+  result.because = "the mixture keeps " + percent(x * limits->small.mean + (1 - x) * limits->large.mean) + " (" +
                    percent(at(0.05)) + " to " + percent(at(0.95)) + ")" + of + ", " + percent(limits->limit) +
                    " wanted at " + percent(confidence) +
                    "; requests are picked without knowing how hard they are, and both estimates err together: a "

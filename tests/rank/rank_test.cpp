@@ -53,6 +53,17 @@ TEST(Chances, TheFirstThatIsSetAndMissed) {
   EXPECT_EQ(first_failed(chances, 0.0), std::nullopt) << "met exactly is met";
 }
 
+TEST(Chances, WhatIsNotANumberCountsAsNothing) {
+  Chances chances;
+  EXPECT_FALSE(chances.memory);
+  EXPECT_EQ(std::optional<double>(chances.memory), std::nullopt);
+  EXPECT_EQ(first_failed(chances, 0.9), std::nullopt) << "no limit is set";
+  chances.memory = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_TRUE(chances.memory);
+  EXPECT_EQ(*chances.memory, 0);
+  EXPECT_EQ(first_failed(chances, 0.9), Limit::memory);
+}
+
 TEST(Chances, EachLimitCanFail) {
   for (int i = 0; i < 6; ++i) {
     Chances chances{.memory = 1, .accuracy = 1, .ttft = 1, .tpot = 1, .budget = 1, .effort = 1};
