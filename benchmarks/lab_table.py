@@ -29,7 +29,7 @@ CHOICES = ["knowledge", "intent", "intent_novel", "openbook"]
 MODELS = ["small", "specialist", "medium", "large"]
 INTEGER = ["W4A16-g128", "W3A16-g128", "W4A16-g128-asym", "W3A16-g128-asym"]
 OTHER_INTEGER = ["W2A16-g64", "W2A16-g64-asym", "W8A16-channel"]
-GGUF = ["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q4_0", "Q3_K_M", "Q2_K"]
+GGUF = ["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "IQ4_NL", "Q4_0", "Q3_K_M", "Q2_K"]
 # label: technique, parameters, calibrated
 SOLVERS = {"rtn": ("rtn", [], False), "rtn, importance": ("rtn", ["clip=mse"], True), "awq": ("awq", [], True),
            "gptq": ("gptq", [], True), "awq+gptq": ("awq+gptq", [], True)}

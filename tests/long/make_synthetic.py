@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""make_synthetic.py FOLDER GIGABYTES: a Llama-shaped checkpoint of about that size with pseudo-random bf16 weights.
+"""make_synthetic.py FOLDER GIGABYTES: a checkpoint of that size, Llama-3-8B in all but layers, with pseudo-random weights.
 
-For measuring memory and speed, not quality: the weights are noise with the spread of trained ones. Standard library
-only, so that it runs on a bare machine.
+For measuring memory and speed, not quality: the bf16 weights are noise with the spread of trained ones, the tokenizer
+knows bytes only. 2 gigabytes are the embedding and two layers. Standard library only, so that it runs on a bare machine.
 """
 import json
 import pathlib
@@ -76,6 +76,21 @@ def write_shard(path, tensors, block):
     return at
 
 
+def tokenizer():
+    """Byte-level BPE without merges: the alphabet of GPT-2, behind <s> and </s>."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    letters = {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
+    vocab = {"<s>": 0, "</s>": 1} | {letters[byte]: 2 + byte for byte in range(256)}
+    added = [{"id": i, "content": text, "special": True, "single_word": False, "lstrip": False, "rstrip": False,
+              "normalized": False} for i, text in enumerate(["<s>", "</s>"])]
+    bytes_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    model = {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+             "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "vocab": vocab, "merges": []}
+    return {"version": "1.0", "truncation": None, "padding": None, "normalizer": None, "added_tokens": added,
+            "pre_tokenizer": bytes_level, "post_processor": None, "decoder": {"type": "ByteLevel"}, "model": model}
+
+
 def main():
     folder, gigabytes = pathlib.Path(sys.argv[1]), float(sys.argv[2])
     per_layer = 2 * sum(count(s) for n, s in shapes(1) if ".layers." in n)
@@ -95,6 +110,8 @@ def main():
               "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "hidden_act": "silu",
               "tie_word_embeddings": True, "torch_dtype": "bfloat16", "bos_token_id": 0, "eos_token_id": 1}
     (folder / "config.json").write_text(json.dumps(config, indent=1))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>"}))
     print(f"{folder}: {layers} layers, {total / 1e9:.2f} GB in {len(parts)} shards")
 
 
