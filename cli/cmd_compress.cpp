@@ -177,6 +177,9 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "tokens of each; 0 = the model's context, at most 2048")(
       "seed", po::value<std::uint64_t>()->default_value(0)->value_name("N"),
       "0 = the first sequences of the text, else a choice of them")(
+      "imatrix", po::value<std::string>()->value_name("FILE"),
+      "importance of inputs from llama-imatrix (.gguf or .dat) or --save-imatrix, in place of --calibration")(
+      "save-imatrix", "write the importance that --calibration measures to OUT/imatrix.gguf, for llama-quantize too")(
       "memory", po::value<std::string>()->value_name("SIZE"),
       "stay within this, e.g. 8GiB; activations beyond it go to a file (default: most of what is free)")(
       "threads", po::value<std::int64_t>()->default_value(0)->value_name("N"),
@@ -201,6 +204,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
   request.calibration.samples = non_negative(values, "samples");
   request.calibration.sequence_length = non_negative(values, "sequence-length");
   request.calibration.seed = values["seed"].as<std::uint64_t>();
+  if (values.count("imatrix") != 0) request.imatrix = values["imatrix"].as<std::string>();
+  request.save_imatrix = values.count("save-imatrix") != 0;
   if (values.count("memory") != 0)
     request.memory = static_cast<std::int64_t>(parse_quantity(values["memory"].as<std::string>(), Dimension::bytes));
   request.threads = static_cast<int>(non_negative(values, "threads"));

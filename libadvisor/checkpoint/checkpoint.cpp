@@ -7,6 +7,7 @@
 #include "checkpoint/folder.h"
 #include "checkpoint/gguf.h"
 #include "checkpoint/gguf_parts.h"
+#include "checkpoint/imatrix.h"
 #include "checkpoint/json.h"
 #include "checkpoint/modelopt.h"
 #include "checkpoint/quantized_reader.h"
@@ -23,7 +24,7 @@ constexpr const char* gptq_config = "quantize_config.json";
 std::vector<fs::path> gguf_files(const fs::path& folder) {
   std::vector<fs::path> found;
   for (const auto& item : fs::directory_iterator(folder)) {
-    if (item.path().extension() == ".gguf") found.push_back(item.path());
+    if (item.path().extension() == ".gguf" && item.path().filename() != imatrix_file_name) found.push_back(item.path());
   }
   return found;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <unordered_map>
 
 #include "compress/observe.h"
@@ -88,9 +89,13 @@ class BlockCompressor {
       const auto tick = [&] { meter_.advance(name + ", observing", 0); };
       stats = observe_block(config, architecture_, layer, block, activations, job_.needs, job_.threads, tick);
     }
+    for (const Layer& each : layers_of(block))
+      if (const LayerStats* seen = stats_at(stats, each.site))
+        for (const Part& part : each.linear->parts) outputs_.write_importance(part.name, *seen);
     transform(block, stats);
     for (const Layer& each : layers_of(block)) {
-      solve(*each.linear, stats_at(stats, each.site));
+      const std::optional<LayerStats> given = given_stats(*each.linear);
+      solve(*each.linear, given ? &*given : stats_at(stats, each.site));
       meter_.advance(name + ", solving", 0);
     }
     write_norms(block);
@@ -119,6 +124,12 @@ class BlockCompressor {
   const LayerStats* stats_at(const BlockStats& stats, Site site) const {
     const auto found = stats.sites.find({site.kind, site.expert});
     return found == stats.sites.end() || found->second.tokens == 0 ? nullptr : &found->second;
+  }
+
+  /// From a file. Parts of a layer have the same input.
+  std::optional<LayerStats> given_stats(const Linear& linear) const {
+    const auto importance = job_.importance_of(linear.parts.front().name);
+    return importance.empty() ? std::nullopt : std::optional(importance_only(importance));
   }
 
   /// nullptr: stays dense, or is no tensor of the source.

@@ -26,6 +26,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+/// Whole rows as a technique that needs no more than the importance of their inputs solves them.
+QuantizedTensor weighted(const PreparedStep& step, std::span<const float> rows, std::int64_t cols,
+                         std::span<const float> importance, DType scale_dtype) {
+  const LayerStats stats = importance_only(importance);
+  return step.technique->solve(rows, cols, &stats, step.scheme, step.params, scale_dtype, 1).tensor;
+}
+
 /// The tensors that `left` names go through tile by tile.
 void compress_tiles(const PreparedJob& job, const std::vector<std::size_t>& left, Outputs& outputs, Meter& meter) {
   std::vector<TensorInfo> tensors;
@@ -42,14 +49,19 @@ void compress_tiles(const PreparedJob& job, const std::vector<std::size_t>& left
     job.source->read_rows(tensor, tile.begin, tile.end, rows);
     try {
       check_finite(rows, tile.cols, tile.begin);
+      const std::span<const float> importance = job.importance_of(tensor.name);
       for (std::size_t i = 0; i < job.outputs.size(); ++i) {
         const PreparedStep* step = job.outputs[i].format->takes_codes ? job.steps.find(index) : nullptr;
-        if (step != nullptr) {
+        if (step != nullptr && !importance.empty()) {
+          // No bound: it holds for searches that count all errors alike.
+          outputs.write_codes(i, index, tile.begin,
+                              weighted(*step, rows, tile.cols, importance, job.outputs[i].scale_dtype), {});
+        } else if (step != nullptr) {
           const QuantizedTensor codes =
               step->technique->quantize(rows, tile.cols, step->scheme, step->params, job.outputs[i].scale_dtype);
           outputs.write_codes(i, index, tile.begin, codes, rows);
         } else {
-          outputs.write_rows(i, index, tile.begin, rows, {}, false);
+          outputs.write_rows(i, index, tile.begin, rows, importance, false);
         }
       }
     } catch (const Error& error) {

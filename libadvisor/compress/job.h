@@ -37,9 +37,12 @@ struct CompressRequest {
   std::filesystem::path model, out;
   Recipe recipe;
   CalibrationRequest calibration;  ///< without texts: techniques that need none only
-  std::int64_t memory = 0;         ///< bytes the job should stay within; 0 = most of what is free now
-  int threads = 0;                 ///< 0 = all cores
-  bool overwrite = false;          ///< replace an existing output folder
+  /// Importance of inputs from a file of llama-imatrix or `save_imatrix` instead of a calibration; empty: none.
+  std::filesystem::path imatrix{};
+  bool save_imatrix = false;  ///< writes what calibration saw of the inputs to <out>/imatrix.gguf
+  std::int64_t memory = 0;    ///< bytes the job should stay within; 0 = most of what is free now
+  int threads = 0;            ///< 0 = all cores
+  bool overwrite = false;     ///< replace an existing output folder
   /// Go on with the run of exactly this request that was killed or cancelled, from its last finished block or tensor.
   /// The output is that of a run without interruption, byte for byte. Throws not_found when there is no such run,
   /// invalid_argument when something else was asked of it, there are several, or a process still works on it.

@@ -81,6 +81,7 @@ std::string digest_of_files(const fs::path& model) {
 
 std::string digest_of_outputs(const PreparedJob& job) {
   Digest digest;
+  digest << std::string(job.imatrix ? imatrix_file_name : "");
   for (std::size_t i = 0; i < job.outputs.size(); ++i) {
     const OutputJob& output = job.outputs[i];
     digest << std::string(output.format->id) << output.plan.type << output.subfolder.string()
@@ -219,7 +220,7 @@ std::string difference(const Identity& then, const Identity& now) {
 }  // namespace
 
 Identity identity_of(const CompressRequest& request, const PreparedJob& job) {
-  Digest recipe, calibration;
+  Digest recipe, calibration, importance;
   recipe << recipe_to_yaml(request.recipe);
   for (const PreparedStep& step : job.steps.steps)
     for (const auto& [key, value] : step.params) recipe << key << value;
@@ -227,10 +228,15 @@ Identity identity_of(const CompressRequest& request, const PreparedJob& job) {
     calibration << static_cast<std::int64_t>(sequence.size());
     for (const std::int32_t id : sequence) calibration << std::int64_t{id};
   }
+  for (const auto& [tensor, values] : job.importance) {
+    importance << tensor;
+    for (const float value : values) importance << std::int64_t{std::bit_cast<std::int32_t>(value)};
+  }
   return {{"the version of the program", std::string(version())},
           {"the files of the model", digest_of_files(request.model)},
           {"the recipe", recipe.hex()},
           {"the calibration", calibration.hex()},
+          {"the importance of inputs", importance.hex()},
           {"the layout of the output", digest_of_outputs(job)}};
 }
 

@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "checkpoint/files.h"
+#include "checkpoint/imatrix.h"
 #include "core/error.h"
 
 namespace advisor {
@@ -87,7 +88,9 @@ std::vector<fs::path> weight_files(const fs::path& folder) {
   std::vector<fs::path> paths;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (it->path().extension() == ".safetensors" || it->path().extension() == ".gguf") paths.push_back(it->path());
+    if ((it->path().extension() == ".safetensors" || it->path().extension() == ".gguf") &&
+        it->path().filename() != imatrix_file_name)
+      paths.push_back(it->path());
   if (error) throw Error(ErrorCode::io_error, "cannot list " + folder.string() + ": " + error.message());
   std::ranges::sort(paths);
   return paths;

@@ -27,6 +27,9 @@ Outputs::Outputs(const PreparedJob& job, const std::filesystem::path& folder, Jo
     if (error) throw Error(ErrorCode::io_error, "cannot create " + place.string() + ": " + error.message());
     writers_.push_back(output.format->create(output.plan, place));
   }
+  if (job.imatrix)
+    imatrix_.emplace(*job.source, *job.imatrix, folder,
+                     std::ranges::any_of(job.outputs, [](const OutputJob& output) { return output.plan.resume; }));
   const std::size_t tensors = job.source->tensors().size();
   tiles_.assign(job.outputs.size(), std::vector<std::vector<TileRecord>>(tensors));
   expected_.assign(job.outputs.size(), std::vector<Expected>(tensors));
@@ -75,6 +78,10 @@ void Outputs::write_kv_scales(std::int64_t layer, KvScales scales) {
     if (job_.outputs[i].plan.kv_scales) writers_[i]->write_kv_scales(layer, scales);
 }
 
+void Outputs::write_importance(const std::string& tensor, const LayerStats& stats) {
+  if (imatrix_) imatrix_->write(tensor, stats.tokens, stats.mean_square);
+}
+
 void Outputs::keep(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> decoded,
                    std::span<const float> source, double bound) {
   const Matrix matrix = as_matrix(job_.source->tensors()[tensor]);
@@ -113,6 +120,7 @@ void Outputs::finish_tensor(std::size_t tensor) {
 
 void Outputs::save(std::int64_t blocks, std::uint64_t activations, std::span<const std::string> notes) {
   for (const auto& writer : writers_) writer->flush();
+  if (imatrix_) imatrix_->flush();
   Finished piece{{}, blocks, activations, {notes.begin(), notes.end()}};
   for (const std::size_t tensor : unsaved_) {
     Finished::Piece& entry = piece.tensors.emplace_back(Finished::Piece{job_.source->tensors()[tensor].name, {}});
@@ -133,6 +141,7 @@ void Outputs::save_when_due() {
 
 Expectations Outputs::finish() {
   for (const auto& writer : writers_) writer->finish();
+  if (imatrix_) imatrix_->close();
   return std::move(expected_);
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "compress/expected.h"
 #include "compress/journal.h"
 #include "compress/plan.h"
+#include "compress/stats.h"
 #include "compress/tiles.h"
 
 namespace advisor {
@@ -42,6 +44,8 @@ class Outputs {
                    std::span<const float> source);
   /// To every output that has a place for them.
   void write_kv_scales(std::int64_t layer, KvScales scales);
+  /// What was seen of the inputs of a matrix, where the job writes that down.
+  void write_importance(const std::string& tensor, const LayerStats& stats);
   /// All rows of the tensor have been written to all outputs.
   void finish_tensor(std::size_t tensor);
   /// Flushes what was finished since the last time and notes it in the journal. `blocks`, `activations`, `notes`: see
@@ -68,6 +72,7 @@ class Outputs {
   const PreparedJob& job_;
   Journal& journal_;
   std::vector<std::unique_ptr<FormatWriter>> writers_;
+  std::optional<ImatrixWriter> imatrix_;
   std::mutex mutex_;
   std::vector<std::vector<std::vector<TileRecord>>> tiles_;  ///< [output][tensor][tile], until the tensor is finished
   Expectations expected_;

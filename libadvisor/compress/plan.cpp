@@ -121,7 +121,7 @@ OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, Pr
                                             " has no place for scales of the KV cache; compressed-tensors and modelopt "
                                             "have, and llama.cpp quantizes its cache without any (-ctk q8_0)");
   output.plan.kv_scales = job.kv_cache;
-  output.plan.importance = own_blocks && !job.calibration.sequences.empty();
+  output.plan.importance = own_blocks && (!job.calibration.sequences.empty() || !job.importance.empty());
   if (own_blocks) output.plan.tokenizer = job.source->tokenizer();  // the others copy tokenizer files as they are
   output.plan.type = format.type;
   output.plan.scheme_id = output.format->takes_codes ? job.plan.scheme : "";
@@ -205,6 +205,36 @@ void prepare_blocks(const CompressRequest& request, PreparedJob& job) {
   }
 }
 
+/// Importance of inputs from a file, and to one.
+void prepare_imatrix(const CompressRequest& request, PreparedJob& job) {
+  const bool data = !request.calibration.texts.empty();
+  if (request.save_imatrix) {
+    if (!data)
+      throw Error(ErrorCode::invalid_argument, "the importance of inputs is measured: name a text with --calibration");
+    if (imatrix_tensors(*job.source).empty())
+      throw Error(ErrorCode::unsupported, "GGUF has no names for the matrices of " + job.plan.architecture);
+    ImatrixWriter::Source source;
+    for (const auto& text : request.calibration.texts) source.texts.push_back(text.filename().string());
+    source.sequences = static_cast<std::int64_t>(job.calibration.sequences.size());
+    for (const auto& sequence : job.calibration.sequences)
+      source.sequence_length = std::max(source.sequence_length, static_cast<std::int64_t>(sequence.size()));
+    job.imatrix = std::move(source);
+    job.plan.output_bytes += ImatrixWriter::bytes(*job.source, *job.imatrix);
+  }
+  if (request.imatrix.empty()) return;
+  if (data)
+    throw Error(ErrorCode::invalid_argument,
+                "the importance of inputs comes from a text or from an imatrix; leave out one of them");
+  job.importance = read_imatrix(request.imatrix, *job.source);
+  const std::size_t all = imatrix_tensors(*job.source).size();
+  job.plan.calibration = "importance of the inputs of " + std::to_string(job.importance.size()) + " of " +
+                         std::to_string(all) + " matrices from " + request.imatrix.filename().string();
+  for (const PreparedStep& step : job.steps.steps)
+    if (const auto clip = step.params.find("clip"); clip != step.params.end() && clip->second == "none")
+      job.plan.notes.push_back(std::string(step.technique->id) +
+                               " with clip=none chooses by the range alone: importance counts with clip=mse");
+}
+
 /// Splits the memory that may be used: what a block takes, and the rest for activations.
 void prepare_memory(const CompressRequest& request, PreparedJob& job) {
   if (!job.by_blocks) {
@@ -285,9 +315,9 @@ PreparedJob prepare(const CompressRequest& request) {
   job.plan.source_format = job.source->format();
   job.plan.precision = request.precision;
   job.stored = stored_schemes(*job.source, request.recipe);
-  if (!job.stored.empty() && !request.calibration.texts.empty())
+  if (!job.stored.empty() && (!request.calibration.texts.empty() || !request.imatrix.empty()))
     throw Error(ErrorCode::invalid_argument,
-                "a conversion takes codes over as they are and learns nothing; leave out the calibration");
+                "a conversion takes codes over as they are and learns nothing; leave out calibration and imatrix");
   prepare_recipe(request.recipe, job);
   if (!job.stored.empty()) {
     job.plan.scheme = schemes_text(job.stored);
@@ -296,6 +326,7 @@ PreparedJob prepare(const CompressRequest& request) {
   job.plan.tensors = static_cast<std::int64_t>(job.source->tensors().size());
   for (const TensorInfo& tensor : job.source->tensors()) job.plan.source_bytes += tensor.bytes;
   prepare_blocks(request, job);
+  prepare_imatrix(request, job);
   prepare_outputs(request, job);
   prepare_memory(request, job);
   job.identity = identity_of(request, job);

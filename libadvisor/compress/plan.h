@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/format.h"
+#include "checkpoint/imatrix.h"
 #include "compress/calibration.h"
 #include "compress/job.h"
 #include "compress/steps.h"
@@ -34,15 +36,23 @@ struct PreparedJob {
   std::vector<OutputJob> outputs;
   /// The model goes through block by block and matrices are seen whole; else tile by tile.
   bool by_blocks = false;
-  Calibration calibration;             ///< without sequences: nothing is observed
-  bool kv_cache = false;               ///< scales of the cache are measured and stored
-  Needs needs = Needs::nothing;        ///< what has to be observed
+  Calibration calibration;                               ///< without sequences: nothing is observed
+  std::map<std::string, std::vector<float>> importance;  ///< read from a file, by tensor: see read_imatrix()
+  std::optional<ImatrixWriter::Source> imatrix;          ///< what calibration sees is written to a file
+  bool kv_cache = false;                                 ///< scales of the cache are measured and stored
+  Needs needs = Needs::nothing;                          ///< what has to be observed
   std::int64_t activation_budget = 0;  ///< bytes of activations that are kept in memory; more goes to a file
   bool keep_activations = false;       ///< in files too, so that a run that was killed goes on with the next block
   bool keep_cancelled = false;
   std::chrono::milliseconds save_interval{0};
   std::map<std::string, std::string> identity;  ///< see Identity in journal.h
-  std::filesystem::path interrupted;            ///< folder of the run that is resumed; empty: a new run
+  /// Empty where none was read.
+  std::span<const float> importance_of(const std::string& tensor) const {
+    const auto found = importance.find(tensor);
+    return found == importance.end() ? std::span<const float>() : std::span<const float>(found->second);
+  }
+
+  std::filesystem::path interrupted;  ///< folder of the run that is resumed; empty: a new run
 };
 
 PreparedJob prepare(const CompressRequest& request);

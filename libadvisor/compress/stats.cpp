@@ -7,6 +7,13 @@
 
 namespace advisor {
 
+LayerStats importance_only(std::span<const float> mean_square) {
+  LayerStats stats;
+  stats.tokens = 1;  // of how many it is the mean does not matter
+  stats.mean_square.assign(mean_square.begin(), mean_square.end());
+  return stats;
+}
+
 LayerStats& BlockStats::at(Site site) {
   const auto found = sites.find({site.kind, site.expert});
   if (found == sites.end())

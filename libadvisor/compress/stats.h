@@ -21,6 +21,9 @@ struct LayerStats {
   std::vector<float> abs_max;      ///< [in], largest |x|
 };
 
+/// When no more is known than what each input counts.
+LayerStats importance_only(std::span<const float> mean_square);
+
 /// Statistics of the inputs of one block. Where a block has experts, those of mlp_in belong to the router and each
 /// expert has its own at expert_in and expert_down_in.
 struct BlockStats {
