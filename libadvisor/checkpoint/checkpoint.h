@@ -2,6 +2,7 @@
 // format.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -47,6 +48,12 @@ class Checkpoint {
   virtual std::optional<QuantizedTensor> read_codes(const TensorInfo& /*tensor*/, std::int64_t /*begin*/,
                                                     std::int64_t /*end*/) const {
     return std::nullopt;
+  }
+  /// Rows [begin, end) undecoded, as the file has them, in the order of read_rows(): equal bytes of a tensor of one
+  /// type decode to equal values. Empty where a row is not one run of bytes. Thread-safe.
+  virtual std::vector<std::byte> read_stored(const TensorInfo& /*tensor*/, std::int64_t /*begin*/,
+                                             std::int64_t /*end*/) const {
+    return {};
   }
   /// Per layer, where the files carry scales for an FP8 cache; else empty.
   virtual std::vector<KvScales> kv_scales() const { return {}; }

@@ -27,6 +27,20 @@ class DenseCheckpoint final : public Checkpoint {
     read_dense_rows(shards_, info, begin, end, out);
   }
 
+  std::vector<std::byte> read_stored(const TensorInfo& info, std::int64_t begin, std::int64_t end) const override {
+    const ShardSet::Tensor* tensor = shards_.find(info.name);
+    if (tensor == nullptr) throw Error(ErrorCode::not_found, "no tensor \"" + info.name + "\" in this checkpoint");
+    const RowShape shape = row_shape(tensor->entry.shape);
+    check_rows({info.name, tensor->entry.shape, {}, 0}, begin, end,
+               static_cast<std::size_t>((end - begin) * shape.columns));
+    const std::int64_t row = shape.columns * size_of(tensor->entry.dtype);
+    std::vector<std::byte> all;
+    all.reserve(static_cast<std::size_t>((end - begin) * row));
+    stream(shards_, *tensor, begin * row, (end - begin) * row, 1,
+           [&](std::span<const std::byte> bytes) { all.insert(all.end(), bytes.begin(), bytes.end()); });
+    return all;
+  }
+
  private:
   std::filesystem::path folder_;
   ModelConfig config_;

@@ -43,9 +43,10 @@ class FormatWriter {
   /// Rows [begin, ...) of a tensor without a scheme. The format encodes them (bf16, f16, Q4_0 ...). `importance`: what
   /// an error in each input column counts (mean square of the activation, finite and not negative), or empty when all
   /// count alike; only block types make use of it. `stored`, unless empty, has the size of `rows` and becomes what a
-  /// reader will decode from the blocks, so that this can be verified without encoding again.
-  virtual void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
-                          std::span<const float> importance = {}, std::span<float> stored = {}) = 0;
+  /// reader will decode from the blocks, so that this can be verified without encoding again. Returns what
+  /// Checkpoint::read_stored() of these rows will.
+  virtual std::vector<std::byte> write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
+                                            std::span<const float> importance = {}, std::span<float> stored = {}) = 0;
   /// Rows [begin, begin + q.rows) of a tensor with a scheme; begin is a multiple of 32.
   virtual void write_quantized(std::size_t tensor, std::int64_t begin, const QuantizedTensor& q) = 0;
   /// The file holds all rows of a tensor already: an interrupted run wrote them.

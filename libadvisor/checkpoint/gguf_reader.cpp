@@ -42,31 +42,27 @@ class GgufCheckpoint final : public Checkpoint {
   TokenizerData tokenizer() const override { return to_tokenizer(header_, file_.path().string()); }
 
   void read_rows(const TensorInfo& tensor, std::int64_t begin, std::int64_t end, std::span<float> out) const override {
-    const auto at =
-        std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.name == tensor.name; });
-    if (at == tensors_.end()) fail(ErrorCode::not_found, "there is no tensor '" + tensor.name + "'");
-    const Source& source = sources_[static_cast<std::size_t>(at - tensors_.begin())];
-    const TensorEntry& entry = source.part;
-    const std::int64_t rows = entry.shape[0], cols = columns(entry);
-    if (begin < 0 || end < begin || end > rows || static_cast<std::int64_t>(out.size()) != (end - begin) * cols) {
-      throw Error(ErrorCode::invalid_argument, "rows " + std::to_string(begin) + " to " + std::to_string(end) +
-                                                   " of '" + tensor.name + "': it has " + std::to_string(rows));
-    }
-    const RowOrder order = source.place.order;
-    const std::int64_t bytes = kernels::row_bytes(entry.type, cols);
+    const Source& source = source_of(tensor, begin, end);
+    const std::int64_t cols = columns(source.part);
+    if (static_cast<std::int64_t>(out.size()) != (end - begin) * cols) refuse_rows(tensor, begin, end, source);
     const std::span<float> all = out;
-    while (begin < end) {
-      // Without an order any run of rows will do, with one all rows of a head are neighbours in the file.
-      const std::int64_t run = order.head_dim == 0
-                                   ? std::max<std::int64_t>(1, chunk_bytes / std::max<std::int64_t>(bytes, 1))
-                                   : order.head_dim - begin % order.head_dim;
-      const std::int64_t stop = std::min(end, begin + run);
-      read_run(entry, order, begin, stop, out.first(static_cast<std::size_t>((stop - begin) * cols)));
-      out = out.subspan(static_cast<std::size_t>((stop - begin) * cols));
-      begin = stop;
-    }
+    for_runs(source, begin, end, [&](std::int64_t rows, std::span<const std::byte> stored) {
+      const auto size = static_cast<std::size_t>(rows * cols);
+      kernels::decode_blocks(source.part.type, stored, out.first(size));
+      out = out.subspan(size);
+    });
     if (source.place.offset != 0)
       for (float& value : all) value -= source.place.offset;
+  }
+
+  std::vector<std::byte> read_stored(const TensorInfo& tensor, std::int64_t begin, std::int64_t end) const override {
+    const Source& source = source_of(tensor, begin, end);
+    std::vector<std::byte> all;
+    all.reserve(static_cast<std::size_t>((end - begin) * kernels::row_bytes(source.part.type, columns(source.part))));
+    for_runs(source, begin, end, [&](std::int64_t, std::span<const std::byte> stored) {
+      all.insert(all.end(), stored.begin(), stored.end());
+    });
+    return all;
   }
 
  private:
@@ -138,34 +134,67 @@ class GgufCheckpoint final : public Checkpoint {
     }
   }
 
+  struct Source {
+    TensorEntry part;  ///< of the file's tensor: one of a stack, or all of it
+    Place place;
+  };
+
+  [[noreturn]] static void refuse_rows(const TensorInfo& tensor, std::int64_t begin, std::int64_t end,
+                                       const Source& source) {
+    throw Error(ErrorCode::invalid_argument, "rows " + std::to_string(begin) + " to " + std::to_string(end) + " of '" +
+                                                 tensor.name + "': it has " + std::to_string(source.part.shape[0]));
+  }
+
+  /// Of a tensor that has the rows [begin, end).
+  const Source& source_of(const TensorInfo& tensor, std::int64_t begin, std::int64_t end) const {
+    const auto at =
+        std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.name == tensor.name; });
+    if (at == tensors_.end()) fail(ErrorCode::not_found, "there is no tensor '" + tensor.name + "'");
+    const Source& source = sources_[static_cast<std::size_t>(at - tensors_.begin())];
+    if (begin < 0 || end < begin || end > source.part.shape[0]) refuse_rows(tensor, begin, end, source);
+    return source;
+  }
+
+  /// Calls use(rows, stored) for the rows [begin, end) in order, a run at a time: as they are stored, row after row.
+  template <typename Use>
+  void for_runs(const Source& source, std::int64_t begin, std::int64_t end, const Use& use) const {
+    const RowOrder order = source.place.order;
+    const std::int64_t bytes = kernels::row_bytes(source.part.type, columns(source.part));
+    while (begin < end) {
+      // Without an order any run of rows will do, with one all rows of a head are neighbours in the file.
+      const std::int64_t run = order.head_dim == 0
+                                   ? std::max<std::int64_t>(1, chunk_bytes / std::max<std::int64_t>(bytes, 1))
+                                   : order.head_dim - begin % order.head_dim;
+      const std::int64_t stop = std::min(end, begin + run);
+      use(stop - begin, read_run(source, begin, stop));
+      begin = stop;
+    }
+  }
+
   /// Rows [begin, end), which must lie in one head when there is an order.
-  void read_run(const TensorEntry& entry, RowOrder order, std::int64_t begin, std::int64_t end,
-                std::span<float> out) const {
-    const std::int64_t cols = columns(entry);
-    const auto bytes = static_cast<std::size_t>(kernels::row_bytes(entry.type, cols));
+  std::vector<std::byte> read_run(const Source& source, std::int64_t begin, std::int64_t end) const {
+    const RowOrder order = source.place.order;
+    const auto bytes = static_cast<std::size_t>(kernels::row_bytes(source.part.type, columns(source.part)));
     std::int64_t first = order.in_file(begin), last = first;
     for (std::int64_t row = begin; row < end; ++row) {
       first = std::min(first, order.in_file(row));
       last = std::max(last, order.in_file(row));
     }
     std::vector<std::byte> stored(static_cast<std::size_t>(last - first + 1) * bytes);
-    file_.read(entry.offset + first * static_cast<std::int64_t>(bytes), stored);
-    if (order.head_dim == 0) return kernels::decode_blocks(entry.type, stored, out);
+    file_.read(source.part.offset + first * static_cast<std::int64_t>(bytes), stored);
+    if (order.head_dim == 0) return stored;
+    std::vector<std::byte> rows;
+    rows.reserve(static_cast<std::size_t>(end - begin) * bytes);
     for (std::int64_t row = begin; row < end; ++row) {
-      const auto from = static_cast<std::size_t>(order.in_file(row) - first) * bytes;
-      const auto to = static_cast<std::size_t>((row - begin) * cols);
-      kernels::decode_blocks(entry.type, std::span(stored).subspan(from, bytes),
-                             out.subspan(to, static_cast<std::size_t>(cols)));
+      const auto from = std::span(stored).subspan(static_cast<std::size_t>(order.in_file(row) - first) * bytes, bytes);
+      rows.insert(rows.end(), from.begin(), from.end());
     }
+    return rows;
   }
 
   Parts file_;
   const Header& header_;
   ModelConfig config_;
-  struct Source {
-    TensorEntry part;  ///< of the file's tensor: one of a stack, or all of it
-    Place place;
-  };
   std::vector<TensorInfo> tensors_;
   std::vector<Source> sources_;  ///< parallel to tensors_
 };

@@ -11,6 +11,7 @@
 namespace advisor {
 
 std::uint64_t fingerprint(std::span<const float> values) { return XXH3_64bits(values.data(), values.size_bytes()); }
+std::uint64_t fingerprint(std::span<const std::byte> stored) { return XXH3_64bits(stored.data(), stored.size()); }
 
 void add_squares(std::span<const float> source, std::span<const float> decoded, Distance& distance) {
   const kernels::SquaredDistance piece = kernels::squared_distance(source, decoded);
@@ -52,11 +53,11 @@ void Outputs::take_over(const Finished::Piece& piece) {
 void Outputs::write_rows(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> rows,
                          std::span<const float> importance, bool changed) {
   const TileBuffer stored(rows.size());
-  writers_[output]->write_rows(tensor, begin, rows, importance, stored.span());
-  if (changed) return keep(output, tensor, begin, stored.span(), {}, 0);
+  const auto bytes = writers_[output]->write_rows(tensor, begin, rows, importance, stored.span());
+  if (changed) return keep(output, tensor, begin, stored.span(), bytes, {}, 0);
   const OutputJob& job = job_.outputs[output];
   const kernels::BlockType type = job.format->stored_type(job.plan, job.plan.tensors[tensor]);
-  keep(output, tensor, begin, stored.span(), rows, storage_error_bound(rows, type, job.plan.importance));
+  keep(output, tensor, begin, stored.span(), bytes, rows, storage_error_bound(rows, type, job.plan.importance));
 }
 
 void Outputs::write_codes(std::size_t output, std::size_t tensor, std::int64_t begin, const QuantizedTensor& codes,
@@ -70,7 +71,7 @@ void Outputs::write_codes(std::size_t output, std::size_t tensor, std::int64_t b
     const PreparedStep& step = *found;
     bound = step.technique->error_bound(source, codes.cols, step.scheme, step.params, job_.outputs[output].scale_dtype);
   }
-  keep(output, tensor, begin, decoded.span(), source, bound);
+  keep(output, tensor, begin, decoded.span(), {}, source, bound);
 }
 
 void Outputs::write_kv_scales(std::int64_t layer, KvScales scales) {
@@ -83,14 +84,18 @@ void Outputs::write_importance(const std::string& tensor, const LayerStats& stat
 }
 
 void Outputs::keep(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> decoded,
-                   std::span<const float> source, double bound) {
+                   std::span<const std::byte> bytes, std::span<const float> source, double bound) {
   const Matrix matrix = as_matrix(job_.source->tensors()[tensor]);
   const std::int64_t height = tile_rows(matrix);
   const auto step = static_cast<std::size_t>(height * matrix.cols);
   std::vector<TileRecord> records;
   for (std::size_t at = 0; at < decoded.size(); at += step) {
     const std::size_t size = std::min(step, decoded.size() - at);
-    TileRecord& record = records.emplace_back(TileRecord{fingerprint(decoded.subspan(at, size)), {}});
+    const auto columns = static_cast<std::size_t>(matrix.cols);
+    const std::size_t row = bytes.size() / (decoded.size() / columns);  // bytes
+    const auto print = bytes.empty() ? fingerprint(decoded.subspan(at, size))
+                                     : fingerprint(bytes.subspan(at / columns * row, size / columns * row));
+    TileRecord& record = records.emplace_back(TileRecord{print, {}});
     if (!source.empty()) add_squares(source.subspan(at, size), decoded.subspan(at, size), record.distance);
   }
   if (records.empty()) return;

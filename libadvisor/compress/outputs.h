@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -24,6 +25,7 @@ void add_squares(std::span<const float> source, std::span<const float> decoded, 
 
 /// 64-bit fingerprint of the bits of a tile: guards against mistakes, not against attackers.
 std::uint64_t fingerprint(std::span<const float> values);
+std::uint64_t fingerprint(std::span<const std::byte> stored);
 inline std::uint64_t fold(std::uint64_t sum, std::uint64_t tile) { return (sum ^ tile) * 0x9e3779b97f4a7c15u + 1; }
 
 /// Writes may come from several threads for distinct rows.
@@ -63,9 +65,10 @@ class Outputs {
     std::uint64_t print = 0;
     Distance distance;
   };
-  /// `source` and `bound` (of the sum of squares): empty and 0 when nobody answers for the distance.
+  /// `bytes`: the rows as Checkpoint::read_stored() will give them, or empty. `source` and `bound` (of the sum of
+  /// squares): empty and 0 when nobody answers for the distance.
   void keep(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> decoded,
-            std::span<const float> source, double bound);
+            std::span<const std::byte> bytes, std::span<const float> source, double bound);
 
   using Clock = std::chrono::steady_clock;
 

@@ -1,7 +1,8 @@
 // The check after the job: each output is opened again by the same reader that evaluates models, every tensor is
-// decoded and compared with the source. Two tests: it decodes to exactly what was meant to be stored, and its distance
-// from the source stays within the error budget of its scheme. Where the distance was taken when the tensor was
-// written, the first test says that the file holds what was measured, and the source is not read again.
+// found by that reader and compared. Two tests: it holds exactly what was meant to be stored, and its distance from the
+// source stays within the error budget of its scheme. Where the distance was taken when the tensor was written, the
+// first test says that the file holds what was measured: rows that lie in the file as one run of bytes are compared as
+// bytes of the expected type, which decode to equal values, others decoded; and the source is not read again.
 #pragma once
 
 #include <cstdint>

@@ -27,7 +27,7 @@ TEST(DenseFormat, RoundsToItsTypeAndReadsBack) {
     ASSERT_EQ(format.refuses(plan), std::nullopt);
     const auto writer = format.create(plan, out.path());
     const std::vector<float> last{-0.5F, 1.0F + 0x1p-20F}, first{1, 2, 3, 4}, scalar{7};
-    writer->write_rows(0, 2, last);
+    const auto stored = writer->write_rows(0, 2, last);
     writer->write_rows(0, 0, first);
     writer->write_rows(1, 0, scalar);
     writer->finish();
@@ -38,6 +38,7 @@ TEST(DenseFormat, RoundsToItsTypeAndReadsBack) {
     EXPECT_EQ(bytes, format.bytes(plan));
     const auto model = open_checkpoint(out.path());
     EXPECT_EQ(model->tensors()[0].stored_as, type);
+    EXPECT_EQ(model->read_stored(model->tensors()[0], 2, 3), stored);
     EXPECT_EQ(model->config().torch_dtype, type == "bf16" ? "bfloat16" : type == "f16" ? "float16" : "float32");
     const float exact = type == "f32" ? last[1] : 1.0F;
     EXPECT_THAT(model->load("w").span(), testing::ElementsAre(1, 2, 3, 4, -0.5F, exact));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ranges>
 #include <thread>
 
 #include "checkpoint/gguf_fixture.h"
@@ -105,6 +106,33 @@ TEST(GgufWriter, AnyRangeOfRowsReadsTheSame) {
       checkpoint->read_rows(info, begin, end, part);
       EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.data() + begin * cols)) << info.name << " " << begin;
     }
+  }
+}
+
+TEST(GgufWriter, StoredRowsAreThoseThatWereWrittenAndDecodeToTheRows) {
+  for (const std::string type : {"F16", "Q4_0", "Q8_0"}) {
+    const Folder folder;
+    const OutputPlan p = plan(type, {.tied = false});
+    std::vector<std::vector<std::byte>> written;
+    {
+      const auto writer = gguf_format.create(p, folder.path());
+      for (std::size_t i = 0; i < p.tensors.size(); ++i) written.push_back(writer->write_rows(i, 0, weights(p, i)));
+      writer->finish();
+    }
+    const auto checkpoint = open_gguf(folder.path() / ("tiny-" + type + ".gguf"));
+    for (std::size_t i = 0; i < p.tensors.size(); ++i) {
+      const TensorInfo& info = *checkpoint->find(p.tensors[i].source.name);
+      EXPECT_EQ(checkpoint->read_stored(info, 0, info.shape[0]), written[i]) << info.name;
+      const auto some = checkpoint->read_stored(info, info.shape[0] / 2, info.shape[0]);  // query rows are interleaved
+      EXPECT_TRUE(std::equal(some.rbegin(), some.rend(), written[i].rbegin())) << info.name;
+      const Tensor rows = checkpoint->load(info.name);
+      std::vector<float> decoded(rows.span().size());
+      kernels::decode_blocks(*kernels::block_type_named(info.stored_as), written[i], decoded);
+      EXPECT_TRUE(std::ranges::equal(decoded, rows.span())) << info.name;
+    }
+    const TensorInfo& info = checkpoint->tensors()[0];
+    expect_error(ErrorCode::invalid_argument, "rows 0 to",
+                 [&] { checkpoint->read_stored(info, 0, info.shape[0] + 1); });
   }
 }
 

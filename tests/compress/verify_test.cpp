@@ -23,7 +23,7 @@ TEST(Fingerprint, SeesEveryBitAndTheOrder) {
   }
   std::swap(values[0], values[4]);
   EXPECT_NE(fingerprint(values), base);
-  EXPECT_NE(fingerprint({}), fingerprint(std::vector<float>{0.0f}));
+  EXPECT_NE(fingerprint(std::vector<float>{}), fingerprint(std::vector<float>{0.0f}));
 }
 
 /// An output whose file someone changes between writing and verification.
@@ -74,8 +74,29 @@ class Verify : public ::testing::Test {
 };
 
 TEST_F(Verify, OneChangedByteOfADenseTensorIsSeen) {
-  EXPECT_THAT(verdict("W4A16-g32", {"gguf", "F16"}, 0.9), HasSubstr("does not decode to the values"));
-  EXPECT_THAT(verdict("W4A16-g32", {"gguf", "Q4_0"}, 0.9), HasSubstr("does not decode to the values"));
+  for (const std::string type : {"F16", "Q4_0"})
+    EXPECT_THAT(verdict("W4A16-g32", {"gguf", type}, 0.9), HasSubstr("does not decode to the values")) << type;
+}
+
+TEST_F(Verify, BlocksUnderAnotherTypeAreSeen) {
+  // Q4_0 and IQ4_NL take the same bytes, which mean other weights
+  const PreparedJob job = prepare(request(testing::tiny(), temp_ / "out", "W4A16-g32", {{"gguf", "Q4_0"}}));
+  const auto folder = temp_ / "written";
+  std::filesystem::create_directory(folder);
+  const std::vector<Expected> expected = write(job, folder);
+  const auto path = std::filesystem::directory_iterator(folder)->path();
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  std::string header(1 << 20, '\0');
+  file.read(header.data(), static_cast<std::streamsize>(header.size()));
+  file.clear();
+  const std::string name = "blk.0.ffn_up.weight";
+  const auto type = header.find(name) + name.size() + 4 + 2 * 8;  // behind the number of dimensions and two of them
+  ASSERT_EQ(header[type], 2) << "Q4_0";
+  file.seekp(static_cast<std::streamoff>(type));
+  file.put(20);  // IQ4_NL
+  file.close();
+  EXPECT_THAT(refusal(ErrorCode::internal, [&] { verify_output(job, 0, folder, expected, [](const Tile&) {}); }),
+              HasSubstr("is stored as IQ4_NL"));
 }
 
 TEST_F(Verify, CodesThatAreNotTheOnesWrittenAreSeen) {

@@ -214,11 +214,11 @@ class GgufWriter final : public FormatWriter {
     for (const auto& [entry, data] : layout_.extra) file_.write(entry.offset, data);
   }
 
-  void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
-                  std::span<const float> importance, std::span<float> stored) override {
+  std::vector<std::byte> write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
+                                    std::span<const float> importance, std::span<float> stored) override {
     const gguf::TensorEntry& entry = layout_.entries.at(tensor);
     const TensorInfo& source = plan_.tensors[tensor].source;
-    if (entry.name.empty()) return;
+    if (entry.name.empty()) return {};
     const std::int64_t cols = columns(source);
     const std::int64_t count = cols == 0 ? 0 : static_cast<std::int64_t>(rows.size()) / cols;
     if (begin < 0 || count * cols != static_cast<std::int64_t>(rows.size()) || begin + count > source.shape[0]) {
@@ -244,6 +244,7 @@ class GgufWriter final : public FormatWriter {
     }
     store(entry, place.order, begin, count, encoded);
     rows_written_[tensor] += count;
+    return encoded;
   }
 
   void write_quantized(std::size_t tensor, std::int64_t, const QuantizedTensor&) override {

@@ -61,14 +61,15 @@ class QuantizedWriter final : public FormatWriter {
     write_side_files(side, folder, plan.resume);
   }
 
-  void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows, std::span<const float>,
-                  std::span<float> stored) override {
+  std::vector<std::byte> write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
+                                    std::span<const float>, std::span<float> stored) override {
     const PlannedTensor& planned = plan_.tensors.at(tensor);
     if (planned.scheme) misuse(planned, "is quantized, but came as floats");
     std::vector<std::byte> bytes(rows.size() * static_cast<std::size_t>(size_of(dense_)));
     kernels::from_f32(dense_, rows, bytes);
     if (!stored.empty()) kernels::to_f32(dense_, bytes, stored);
     data_.write(stored_.placed[tensor].first, begin * row_shape(planned.source.shape).columns * size_of(dense_), bytes);
+    return {};  // readers of these formats look at a tensor as a whole
   }
 
   void write_quantized(std::size_t tensor, std::int64_t begin, const QuantizedTensor& q) override {

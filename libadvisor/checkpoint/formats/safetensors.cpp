@@ -28,13 +28,14 @@ class DenseWriter final : public FormatWriter {
     write_side_files(side_files(plan, ""), folder, plan.resume);
   }
 
-  void write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows, std::span<const float>,
-                  std::span<float> stored) override {
+  std::vector<std::byte> write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
+                                    std::span<const float>, std::span<float> stored) override {
     std::vector<std::byte> bytes(rows.size() * static_cast<std::size_t>(size_of(dtype_)));
     kernels::from_f32(dtype_, rows, bytes);
     if (!stored.empty()) kernels::to_f32(dtype_, bytes, stored);
     const std::int64_t columns = row_shape(plan_.tensors.at(tensor).source.shape).columns;
     data_.write(tensor, begin * columns * size_of(dtype_), bytes);
+    return bytes;
   }
 
   void write_quantized(std::size_t tensor, std::int64_t, const QuantizedTensor&) override {
