@@ -98,7 +98,8 @@ std::string id_of(const Toolbox& tools, const Question& q, const Cell& cell) {
   const auto& tail = treatment_of(tools, cell).id_tail;
   std::string id;
   id.reserve(model.size() + tail.size());
-  return id.append(model).append(tail);
+  id.append(model).append(tail);
+  return id;
 }
 
 std::string device_name(const Hardware& hardware) {
