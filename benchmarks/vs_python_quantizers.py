@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,7 +55,8 @@ def by_gptqmodel(settings):
     bits, group, symmetric = grid_of(settings["scheme"])
     extra = {"method": "awq", "format": "gemm"} if settings["technique"] == "awq" else {}
     config = QuantizeConfig(bits=bits, group_size=group, sym=symmetric, device="cpu", **extra)
-    model = GPTQModel.load(settings["model"], config, dtype=torch.float32)
+    # Its AWQ has no kernels for float32.
+    model = GPTQModel.load(settings["model"], config, dtype=torch.float16 if extra else torch.float32)
     backend = {"backend": BACKEND.AWQ_TORCH if extra else BACKEND.GPTQ_TORCH}
     model.quantize([{"input_ids": w, "attention_mask": [1] * len(w)} for w in windows], batch_size=1, **backend)
     model.save(settings["out"])
@@ -94,11 +96,11 @@ def by_llm_compressor(settings):
             "version": f"llm-compressor {__version__}, torch {torch.__version__}", "format": "compressed-tensors"}
 
 
-def measured(argv, log, threads):
+def measured(argv, log, threads, folder=None):
     """Wall and processor seconds and peak resident bytes of one process."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with open(log, "wb") as out:
-        process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env={
+        process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env={
             **os.environ, "ADVISOR_LOCAL": "none", "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1",
             "GPTQMODEL_CPU_WORKERS": str(max(threads, 2))})  # GPTQModel does not start with fewer
         _, status, used = os.wait4(process.pid, 0)
@@ -123,10 +125,12 @@ def compare(args, technique, scheme, scratch):
     runs = {"ours": [], "peer": []}
     for run in range(args.runs):
         ours, theirs = scratch / f"ours{run}", scratch / f"peer{run}"
-        settings = {"model": args.model, "calibration": args.calibration, "out": str(theirs), "technique": technique,
+        settings = {"model": os.path.abspath(args.model), "calibration": os.path.abspath(args.calibration), "out": str(theirs), "technique": technique,
                     "scheme": scheme, "threads": args.threads, "sequences": args.sequences, "precision": args.precision,
                     "figures": str(scratch / "figures.json")}
-        used = measured([args.python, __file__, "--peer", json.dumps(settings)], scratch / "log", args.threads)
+        # In a folder of its own: GPTQModel leaves logs where it runs.
+        used = measured([args.python, os.path.abspath(__file__), "--peer", json.dumps(settings)], scratch / "log",
+                        args.threads, scratch)
         runs["peer"].append(used | json.loads((scratch / "figures.json").read_text()))
         runs["ours"].append(measured(
             [args.advisor, "compress", args.model, ours, "--technique", technique, "--scheme", scheme, "--format",
@@ -156,6 +160,7 @@ def main():
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
+    args.python = os.path.abspath(shutil.which(args.python) or args.python)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for technique in args.techniques.split(","):

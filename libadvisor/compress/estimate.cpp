@@ -29,39 +29,41 @@ const TensorInfo* largest(const Checkpoint& source) {
   return it == tensors.end() ? nullptr : &*it;
 }
 
-/// Sizes of a decoder block, from its widest layer on.
+/// Matrices with the same input, that are solved one after the other: query, key, value; gate, up; an expert's.
+struct Stack {
+  std::int64_t rows = 0, in = 0;
+  bool expert = false;
+};
+
+/// Sizes of a decoder block.
 struct BlockSize {
-  std::int64_t weights = 0;     ///< elements of all its matrices
-  std::int64_t layer = 0;       ///< elements of the largest
-  std::set<std::int64_t> wide;  ///< inputs of its layers
-  std::int64_t gram = 0;        ///< elements of the Gram matrices of its inputs
-  std::int64_t inputs = 0;      ///< floats that its layers see of one token
-  double solving = 0;           ///< operations of one pass of GPTQ: o i^2 per matrix, i^3 / 3 per Gram matrix
+  std::int64_t weights = 0;  ///< elements of all its matrices
+  std::int64_t gram = 0;     ///< elements of the Gram matrices of its inputs
+  double solving = 0;        ///< operations of one pass of GPTQ: o i^2 per matrix, i^3 / 3 per Gram matrix
+  std::map<std::string, Stack> stacks;
 };
 
 BlockSize block_size(const PreparedJob& job) {
   const Architecture& architecture = find_architecture(job.source->config().architecture);
   const std::string prefix = std::string(architecture.layer_prefix) + "0.";
   BlockSize size;
-  std::map<std::string, std::int64_t> stacks;  // elements of layers that are solved together
-  std::map<std::string, std::int64_t> sites;   // inputs of each
   for (const TensorInfo& tensor : job.source->tensors()) {
     if (!tensor.name.starts_with(prefix) || tensor.shape.size() != 2) continue;
-    const std::int64_t elements = tensor.shape[0] * tensor.shape[1], in = tensor.shape[1];
-    size.weights += elements;
-    size.wide.insert(in);
-    // Experts share a fused group but each has inputs of its own.
-    const bool expert = !architecture.expert_prefix.empty() && tensor.name.find("expert") != std::string::npos;
-    const std::string stack = expert ? tensor.name : fused_group(architecture, tensor.name);
-    stacks[stack] += elements;
-    sites[stack] = in;
-    size.solving += static_cast<double>(elements) * static_cast<double>(in);
+    std::string key = fused_group(architecture, tensor.name);
+    const std::size_t experts =
+        architecture.expert_prefix.empty() ? std::string::npos : tensor.name.find(architecture.expert_prefix);
+    if (experts != std::string::npos) {  // they share a fused group but each has inputs of its own
+      const std::size_t index = experts + architecture.expert_prefix.size();
+      key += " " + tensor.name.substr(index, tensor.name.find('.', index) - index);
+    }
+    Stack& stack = size.stacks[key];
+    stack = {stack.rows + tensor.shape[0], tensor.shape[1], experts != std::string::npos};
+    size.weights += tensor.shape[0] * tensor.shape[1];
+    size.solving += static_cast<double>(tensor.shape[0] * tensor.shape[1]) * static_cast<double>(tensor.shape[1]);
   }
-  for (const auto& [stack, elements] : stacks) size.layer = std::max(size.layer, elements);
-  for (const auto& [stack, in] : sites) {
-    size.gram += in * in;
-    size.inputs += in;
-    size.solving += std::pow(static_cast<double>(in), 3) / 3;
+  for (const auto& [name, stack] : size.stacks) {
+    size.gram += stack.in * stack.in;
+    size.solving += std::pow(static_cast<double>(stack.in), 3) / 3;
   }
   return size;
 }
@@ -82,20 +84,49 @@ double product_rate() {
   return 2.0 * n * n * n / std::max(std::min(seconds_of(product), seconds_of(product)), 1e-6);
 }
 
+/// Floats of one token while a sequence goes through the block: residual stream, its norm, the widest output, and the
+/// inputs of all layers that are kept for the statistics. A token goes to a few experts only.
+std::int64_t passing_floats(const PreparedJob& job, const BlockSize& size) {
+  const ModelConfig& config = job.source->config();
+  std::int64_t inputs = 0, expert_inputs = 0, widest = 0;
+  for (const auto& [name, stack] : size.stacks) {
+    (stack.expert ? expert_inputs : inputs) += stack.in;
+    widest = std::max(widest, stack.rows);
+  }
+  if (config.experts > 0) inputs += expert_inputs * config.experts_per_token / config.experts;
+  return 2 * config.hidden + widest + inputs;
+}
+
+/// Of the stack for which it is most: codes with their scales, for each dtype of scales, and what the technique needs.
+std::int64_t solving_bytes(const PreparedJob& job, const BlockSize& size) {
+  std::set<DType> dtypes;
+  for (const OutputJob& output : job.outputs)
+    if (output.format->takes_codes) dtypes.insert(output.scale_dtype);
+  std::int64_t most = 0;
+  for (const auto& [name, stack] : size.stacks) {
+    const std::int64_t weights = stack.rows * stack.in;
+    // A byte for the code; in the smallest groups, of 16, 5 bytes for scale and zero point.
+    const std::int64_t codes = (weights + weights * 5 / 16) * static_cast<std::int64_t>(dtypes.size());
+    for (const PreparedStep& step : job.steps.steps) {
+      const auto memory = step.technique->memory;
+      most = std::max(most, codes + (memory == nullptr ? 0 : memory(stack.rows, stack.in, step.params, job.threads)));
+    }
+  }
+  return most;
+}
+
 }  // namespace
 
+// Weights and statistics stay while the block is observed, solved and passed on, one after the other; the embeddings of
+// the text come before.
 std::int64_t block_memory(const PreparedJob& job) {
   const BlockSize size = block_size(job);
-  const std::int64_t widest = size.wide.empty() ? 0 : *size.wide.rbegin();
-  // A layer while it is solved: its rows transposed, its errors and the product with them, codes and what they decode
-  // to; and the Gram matrix of its inputs, damped and factored.
-  constexpr std::int64_t bytes_per_weight = 4 + 4 + 4 + 1 + 4;
-  const std::int64_t gram = job.needs == Needs::gram ? size.gram + 2 * widest * widest : 0;
-  // Inputs of all layers, and about four more times the widest while a sequence goes through the block.
-  const std::int64_t passing = job.threads * longest_sequence(job) * (size.inputs + 4 * widest);
+  const std::int64_t held = 4 * size.weights + (job.needs == Needs::gram ? 4 * size.gram : 0);
+  const std::int64_t passing = 4 * job.threads * longest_sequence(job) * passing_floats(job, size);
   const std::int64_t embedding =
-      std::min<std::int64_t>(job.calibration.tokens, job.source->config().vocab) * job.source->config().hidden;
-  return 4 * size.weights + bytes_per_weight * size.layer + 4 * gram + std::max(4 * passing, 4 * embedding);
+      4 * std::min<std::int64_t>(job.calibration.tokens, job.source->config().vocab) * job.source->config().hidden;
+  const std::int64_t most = std::max(held + std::max(passing, solving_bytes(job, size)), embedding);
+  return most + most / 16;  // buffers that were freed and that the allocator keeps: 4 % on blocks of Llama-3-8B's size
 }
 
 double block_work(const PreparedJob& job) {

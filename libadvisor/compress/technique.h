@@ -65,6 +65,9 @@ struct TechniqueImpl {
   /// them; what the block computes stays the same. Norms hold values of `dense_dtype` afterwards. Returns notes, each
   /// with its place. Null for techniques that solve matrices only.
   std::vector<std::string> (*transform)(const BlockTask& task, const TechniqueParams& params) = nullptr;
+  /// Bytes that solve and transform take at most for layers [rows, in] of one input, besides weights, statistics and
+  /// the solution. Null: no more than a few rows.
+  std::int64_t (*memory)(std::int64_t rows, std::int64_t in, const TechniqueParams& params, int threads) = nullptr;
 };
 
 std::span<const TechniqueImpl* const> techniques();

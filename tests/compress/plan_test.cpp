@@ -170,6 +170,31 @@ TEST_F(Plan, AnArchitectureWithoutKnownLinearsNeedsNames) {
   }
 }
 
+// What a block holds at one time: benchmarks/block_memory.py compares predictions with measured peaks.
+TEST_F(Plan, MemoryIsThatOfTheHungriestStepOfABlock) {
+  const auto planned = [&](const std::string& technique, int threads, std::int64_t length) {
+    CompressRequest r = request(testing::tiny(), temp_ / "out", "W4A16-g64");
+    r.recipe.steps[0].technique = technique;
+    r.calibration.texts = {std::filesystem::path(ADVISOR_SOURCE_DIR) / "examples/calibration/tiny.txt"};
+    r.calibration.samples = 4;
+    r.calibration.sequence_length = length;
+    r.threads = threads;
+    return plan_compression(r).peak_memory;
+  };
+  // Long sequences take more on their way through the block than its matrices while they are solved.
+  const auto long_gptq = planned("gptq", 2, 256), long_rtn = planned("rtn", 2, 256);
+  const ModelConfig config = open_checkpoint(testing::tiny())->config();
+  const std::int64_t hidden = config.hidden, inner = config.intermediate, heads = config.heads * config.head_dim;
+  const std::int64_t grams = 4 * (2 * hidden * hidden + heads * heads + inner * inner);
+  EXPECT_NEAR(static_cast<double>(long_gptq - long_rtn), static_cast<double>(grams) * 17 / 16, 2) << "with slack";
+  EXPECT_EQ(planned("awq", 2, 256), long_gptq) << "and what solving takes is not added";
+  EXPECT_GT(long_gptq, planned("gptq", 1, 256)) << "each thread has a sequence";
+  // With short ones the factor counts.
+  const auto short_gptq = planned("gptq", 2, 8), short_rtn = planned("rtn", 2, 8);
+  EXPECT_LT(short_gptq, long_gptq);
+  EXPECT_GE(short_gptq - short_rtn, grams + 4 * inner * inner - 4 * 2 * 8 * (4 * hidden + 3 * inner));
+}
+
 TEST_F(Plan, AnOutputIsNoSource) {
   run_compression(basic(), {});
   EXPECT_THAT(refusal(ErrorCode::unsupported, [&] { plan_compression(request(temp_ / "out", temp_ / "again")); }),

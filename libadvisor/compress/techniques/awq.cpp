@@ -195,6 +195,16 @@ std::vector<std::string> transform(const BlockTask& task, const TechniqueParams&
   return notes;
 }
 
+/// The rows that the search looks at; scaled, rounded, and what they lose by it.
+std::int64_t search_memory(std::int64_t rows, std::int64_t in, const TechniqueParams& params, int) {
+  constexpr std::int64_t bytes_per_weight = 4 + 4 + 1 + 4, most_parts = 3;  // query, key and value
+  return std::min(rows, most_parts * read_options(params).rows) * in * bytes_per_weight;
+}
+
+std::int64_t awq_gptq_memory(std::int64_t rows, std::int64_t in, const TechniqueParams& params, int threads) {
+  return std::max(search_memory(rows, in, params, threads), gptq_technique.memory(rows, in, params, threads));
+}
+
 // As the authors, half of the range in steps of a twentieth at least, by the output error of the group: what the scales
 // protect would be lost to clipping that does not know the inputs.
 constexpr auto awq_params = concatenate(grid_params("output", "0.50", "20"), search_params);
@@ -235,7 +245,8 @@ const TechniqueImpl awq_technique{
     nullptr,
     nullptr,
     solve_awq,
-    [](const BlockTask& task, const TechniqueParams& params) { return transform(task, params, awq_technique); }};
+    [](const BlockTask& task, const TechniqueParams& params) { return transform(task, params, awq_technique); },
+    search_memory};
 
 const TechniqueImpl awq_gptq_technique{
     "awq+gptq",
@@ -245,6 +256,7 @@ const TechniqueImpl awq_gptq_technique{
     nullptr,
     nullptr,
     solve_awq_gptq,
-    [](const BlockTask& task, const TechniqueParams& params) { return transform(task, params, awq_gptq_technique); }};
+    [](const BlockTask& task, const TechniqueParams& params) { return transform(task, params, awq_gptq_technique); },
+    awq_gptq_memory};
 
 }  // namespace advisor

@@ -297,6 +297,11 @@ Solution solve(std::span<const float> weights, std::int64_t in, const LayerStats
   return solution;
 }
 
+/// The factor, and what each thread has of its rows: weights and errors, transposed.
+std::int64_t memory(std::int64_t rows, std::int64_t in, const TechniqueParams&, int threads) {
+  return 4 * in * in + threads * std::min(rows, row_block) * in * 2 * 4;
+}
+
 }  // namespace
 
 std::vector<float> gptq_pivots(const LayerStats& stats, const QuantScheme& scheme, const TechniqueParams& params,
@@ -310,6 +315,6 @@ std::vector<float> gptq_pivots(const LayerStats& stats, const QuantScheme& schem
   return std::move(problem.importance);
 }
 
-const TechniqueImpl gptq_technique{"gptq", Needs::gram, gptq_params, check, nullptr, nullptr, solve};
+const TechniqueImpl gptq_technique{"gptq", Needs::gram, gptq_params, check, nullptr, nullptr, solve, nullptr, memory};
 
 }  // namespace advisor
