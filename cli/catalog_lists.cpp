@@ -261,18 +261,26 @@ Listing rules(const Knowledge& knowledge) {
   return list;
 }
 
+/// The fields of a profile, those of each task of a portfolio and those of each variant that it asks about.
 Listing field_table(const Knowledge&) {
   Listing list{{{"field", "type", "unit", "default", "values", "meaning"}, {}},
                {"field", "type", "default", "values", "meaning"}};
-  const Profile defaults;
-  for (const Field& field : fields()) {
+  const auto add = [&](const Field& field, const std::string& before, const std::string& set) {
     std::string values;
     for (const auto value : field.values) values += (values.empty() ? "" : " ") + std::string(value);
-    const std::string text = get_field(defaults, field.path);
-    list.table.rows.push_back({std::string(field.path), std::string(name(field.kind())), cell(std::string(field.unit)),
-                               cell(text.empty() ? std::string(field.unset) : text), cell(values),
-                               std::string(field.doc)});
-  }
+    list.table.rows.push_back({before + std::string(field.path), std::string(name(field.kind())),
+                               cell(std::string(field.unit)), cell(set.empty() ? std::string(field.unset) : set),
+                               cell(values), std::string(field.doc)});
+  };
+  Profile defaults;
+  for (const Field& field : fields()) add(field, "", get_field(defaults, field.path));
+  defaults.tasks.emplace_back(), defaults.consider.emplace_back();
+  const auto add_each = [&](std::span<const Field> of, const std::string& list_name) {
+    for (const Field& field : of)
+      add(field, list_name + ".<n>.", get_field(defaults, list_name + ".0." + std::string(field.path)));
+  };
+  add_each(task_fields(), "tasks");
+  add_each(wish_fields(), "consider");
   return list;
 }
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/job_options.h"
 #include "cli/progress.h"
 #include "core/units.h"
 #include "facade.h"
@@ -100,9 +101,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "option", po::value<std::int64_t>()->default_value(1)->value_name("N"), "which option to make")(
       "suite", po::value<std::string>()->value_name("DIR"),
       "measure both models on it: a folder of *.txt and *.jsonl, or one such file")(
-      "threads", po::value<std::int64_t>()->default_value(0)->value_name("N"),
-      "0 = all cores; the bytes do not depend on it")("overwrite", "replace OUT if it exists")(
       "dry-run", "print what would be done, write nothing");
+  add_job_options(options);
   po::positional_options_description positional;
   positional.add("recommendation", 1);
   po::variables_map values;
@@ -110,13 +110,19 @@ int run(const std::vector<std::string>& args, const Command& self) {
 
   const Recommendation answer = load_recommendation(values["recommendation"].as<std::string>());
   const auto rank = static_cast<int>(non_negative(values, "option"));
-  CompressRequest request =
-      application_of(answer, rank, values["model"].as<std::string>(), values["out"].as<std::string>());
-  request.threads = static_cast<int>(non_negative(values, "threads"));
-  request.overwrite = values.count("overwrite") != 0;
+  CompressRequest request;
+  request.model = values["model"].as<std::string>();
+  request.out = values["out"].as<std::string>();
+  read_job_options(values, request);
+  request = application_of(answer, rank, request);
   const Option option = only_option(answer, rank).options.front();
   const Advisor advisor = open_advisor(values);
   const bool json = values.count("json") != 0;
+  if (request.recipe.budget) {
+    ProgressPrinter printer("bytes");
+    request = advisor.spend_budget(
+        request, [&](const Progress& p) { return printer.update(p.stage, p.done, p.total, p.seconds); });
+  }
   const CompressPlan plan = advisor.plan(request);
   if (values.count("dry-run") != 0) {
     std::cout << (json ? to_json(plan) : "would make " + option.variant.id() + " in " + request.out.string()) << '\n';
@@ -141,9 +147,11 @@ int run(const std::vector<std::string>& args, const Command& self) {
 
 const Command apply_command = {
     "apply", "make what a recommendation advises, and measure it",
-    "apply R.json --model DIR --out DIR [--option N] [--suite DIR] [--dry-run] [--json]",
-    "Runs the option's recipe as 'advisor compress' would, reopens every file and compares it with the source.\n"
-    "With --suite both models are measured on the same items.\n"
+    "apply R.json --model DIR --out DIR [--option N] [--calibration TEXT] [--suite DIR] [--dry-run] [--json]",
+    "Runs the option's recipe as 'advisor compress --recipe' would, reopens every file and compares it with the "
+    "source.\n"
+    "Options whose technique learns from a text need --calibration; nothing is written without it. With --suite both\n"
+    "models are measured on the same items.\n"
     "  advisor recommend profile.yaml --json > r.json\n"
     "  advisor apply r.json --model models/mine --out out --suite suites/mine\n",
     run};

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "cli/command.h"
+#include "cli/job_options.h"
 #include "cli/progress.h"
 #include "core/error.h"
 #include "core/suggest.h"
@@ -169,23 +170,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "what a budget chooses from (default: W4A16-g128,W8A16-g128; gguf: Q2_K to Q6_K, Q8_0)")(
       "kv-cache", po::value<std::string>()->value_name("TYPE"),
       "fp8: calibrate and store scales of an FP8 KV cache (compressed-tensors, modelopt)")(
-      "calibration", po::value<std::vector<std::string>>()->value_name("TEXT")->composing(),
-      "a .txt, a .jsonl with \"text\", or a folder of them: what techniques learn from; with rtn and gguf, the\n"
-      "importance of inputs (repeatable)")("samples", po::value<std::int64_t>()->default_value(128)->value_name("N"),
-                                           "calibration sequences")(
-      "sequence-length", po::value<std::int64_t>()->default_value(0)->value_name("N"),
-      "tokens of each; 0 = the model's context, at most 2048")(
-      "seed", po::value<std::uint64_t>()->default_value(0)->value_name("N"),
-      "0 = the first sequences of the text, else a choice of them")(
-      "imatrix", po::value<std::string>()->value_name("FILE"),
-      "importance of inputs from llama-imatrix (.gguf or .dat) or --save-imatrix, in place of --calibration")(
-      "save-imatrix", "write the importance that --calibration measures to OUT/imatrix.gguf, for llama-quantize too")(
-      "memory", po::value<std::string>()->value_name("SIZE"),
-      "stay within this, e.g. 8GiB; activations beyond it go to a file (default: most of what is free)")(
-      "threads", po::value<std::int64_t>()->default_value(0)->value_name("N"),
-      "0 = all cores; the bytes do not depend on it")("overwrite", "replace OUT if it exists")(
-      "resume", "go on with the run of the same command that was killed or cancelled")(
       "dry-run", "print what would be done, write nothing");
+  add_job_options(options);
   po::positional_options_description positional;
   positional.add("model", 1).add("out", 1);
   po::variables_map values;
@@ -200,18 +186,7 @@ int run(const std::vector<std::string>& args, const Command& self) {
   else if (values.count("candidates") != 0)
     throw Error(ErrorCode::invalid_argument, "--candidates needs --bits-per-weight or --size");
   if (values.count("kv-cache") != 0) request.recipe.kv_cache = values["kv-cache"].as<std::string>();
-  for (const std::string& text : list_of(values, "calibration")) request.calibration.texts.emplace_back(text);
-  request.calibration.samples = non_negative(values, "samples");
-  request.calibration.sequence_length = non_negative(values, "sequence-length");
-  request.calibration.seed = values["seed"].as<std::uint64_t>();
-  if (values.count("imatrix") != 0) request.imatrix = values["imatrix"].as<std::string>();
-  request.save_imatrix = values.count("save-imatrix") != 0;
-  if (values.count("memory") != 0)
-    request.memory = static_cast<std::int64_t>(parse_quantity(values["memory"].as<std::string>(), Dimension::bytes));
-  request.threads = static_cast<int>(non_negative(values, "threads"));
-  request.overwrite = values.count("overwrite") != 0;
-  request.resume = values.count("resume") != 0;
-  request.keep_cancelled = true;
+  read_job_options(values, request);
 
   const Advisor advisor = open_advisor(values);
   const bool json = values.count("json") != 0;

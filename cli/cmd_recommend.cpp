@@ -10,6 +10,16 @@ namespace {
 
 namespace po = boost::program_options;
 
+/// The commands then name what --out writes.
+void name_file(Recommendation& answer, const std::string& folder) {
+  constexpr std::string_view placeholder = "RECOMMENDATION.json";
+  const bool plain = folder.find_first_of(" '\"$`\\&;|<>()*?") == std::string::npos;
+  if (!plain) return;  // a shell would read it otherwise
+  for (Option& option : answer.options)
+    if (const auto at = option.apply_command.find(placeholder); at != std::string::npos)
+      option.apply_command.replace(at, placeholder.size(), folder);
+}
+
 int run(const std::vector<std::string>& args, const Command& self) {
   po::options_description options("options");
   options.add_options()("profile", po::value<std::string>()->required()->value_name("P.yaml"),
@@ -36,7 +46,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
   }
   for (const std::string& variant : list_of(values, "consider"))
     set_field(profile, "consider." + std::to_string(profile.consider.size()), std::string_view(variant));
-  const Recommendation answer = open_advisor(values).recommend(profile);
+  Recommendation answer = open_advisor(values).recommend(profile);
+  if (values.count("out") != 0) name_file(answer, values["out"].as<std::string>());
   const Page page = overview(answer);
   if (values.count("out") != 0)
     save_folder(values["out"].as<std::string>(), recommendation_files(answer, as_markdown(page)),

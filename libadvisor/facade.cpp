@@ -32,6 +32,7 @@ const Knowledge& Advisor::knowledge() const {
     Knowledge knowledge = load_knowledge(folder / "advisor.db");
     if (!state->local.empty()) append_local(knowledge, state->local);
     knowledge.rules = rules_in_use(folder, state->rules);
+    knowledge.digest += digest_of_rules(state->rules);
     state->knowledge = std::move(knowledge);
     state->is_loaded = true;
   });

@@ -94,9 +94,9 @@ std::vector<FactInfo> rule_facts();
 EvaluateRequest evaluation_of(const std::filesystem::path& model, const std::filesystem::path& suite, int threads,
                               std::int64_t limit);
 
-/// The compression that makes an option of a recommendation from the checkpoint `model`. Throws not_found when there is
-/// no option of that rank, unsupported when nothing has to be made or libadvisor cannot make it, saying what to do.
-CompressRequest application_of(const Recommendation& recommendation, int rank, const std::filesystem::path& model,
-                               const std::filesystem::path& out);
+/// `job` (model, out, calibration, memory ...) with the recipe that makes an option of a recommendation. Throws
+/// not_found when there is no option of that rank, unsupported when nothing has to be made or libadvisor cannot make
+/// it, invalid_argument when it needs calibration and the job names no text; each says what to do.
+CompressRequest application_of(const Recommendation& recommendation, int rank, CompressRequest job);
 
 }  // namespace advisor

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "estimate/layout.h"
 #include "facade_resolve.h"
+#include "recommend/backend.h"
 #include "tensor/kernels/kernels.h"
 
 namespace advisor {
@@ -117,8 +118,7 @@ EvaluateRequest evaluation_of(const fs::path& model, const fs::path& suite, int 
   return request;
 }
 
-CompressRequest application_of(const Recommendation& recommendation, int rank, const fs::path& model,
-                               const fs::path& out) {
+CompressRequest application_of(const Recommendation& recommendation, int rank, CompressRequest job) {
   const Option option = only_option(recommendation, rank).options.front();
   if (!option.recipe) {
     const std::string what = "option " + std::to_string(rank) + ": ";
@@ -131,15 +131,19 @@ CompressRequest application_of(const Recommendation& recommendation, int rank, c
     std::string others;
     for (const auto& other : recommendation.options)
       if (other.recipe) others += (others.empty() ? "; --option " : ", ") + std::to_string(other.rank);
-    throw Error(ErrorCode::unsupported, what + "libadvisor does not execute " + option.variant.technique + " " +
-                                            option.variant.scheme + " yet; its steps name the tool that does" + others +
+    throw Error(ErrorCode::unsupported, what + "libadvisor is not advised to make " + option.variant.technique + " " +
+                                            option.variant.scheme + " of " + option.variant.model +
+                                            "; its steps name the tool that does" + others +
                                             (others.empty() ? "" : " can be made here"));
   }
-  CompressRequest request;
-  request.model = model;
-  request.out = out;
-  request.recipe = *option.recipe;
-  return request;
+  if (needs_calibration(*option.recipe) && job.calibration.texts.empty() && job.imatrix.empty())
+    throw Error(ErrorCode::invalid_argument,
+                "option " + std::to_string(rank) + ": " + option.variant.technique + " " + option.variant.scheme +
+                    " has to see what the model works on: name texts with --calibration FILE or FOLDER, a few hundred "
+                    "thousand tokens of what it will be used for, or ask for a recommendation that needs none with "
+                    "--set allow.calibration_data=false");
+  job.recipe = *option.recipe;
+  return job;
 }
 
 }  // namespace advisor

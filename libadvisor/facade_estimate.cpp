@@ -221,7 +221,7 @@ PointEstimate Advisor::estimate(const PointRequest& request) const {
   const auto rules =
       RuleSet::compile(state_->is_loaded ? knowledge->rules : rules_in_use(find_data(state_->data_dir), state_->rules));
   answer.rules = rules_that_fire(rules, *knowledge, point, answer);
-  answer.knowledge_digest = knowledge->digest;
+  answer.knowledge_digest = knowledge->digest + (state_->is_loaded ? "" : digest_of_rules(state_->rules));
   return answer;
 }
 

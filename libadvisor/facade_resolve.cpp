@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/suggest.h"
+#include "io/import.h"
 
 namespace advisor {
 namespace {
@@ -119,6 +120,20 @@ std::vector<RuleSource> rules_in_use(const fs::path& data, const std::vector<fs:
   std::vector<fs::path> all{data / "rules"};
   all.insert(all.end(), own.begin(), own.end());
   return rules_of(all);
+}
+
+std::string digest_of_rules(const std::vector<fs::path>& own) {
+  if (own.empty()) return "";
+  std::vector<std::string> texts;
+  for (const RuleSource& rule : rules_of(own)) {
+    const char end = '\0';
+    std::string text = rule.id + end + rule.kind + end + rule.applies_to + end + rule.when + end + rule.fact + end +
+                       rule.value + end + rule.because + end + rule.code + end;
+    for (const std::string& source : rule.sources) text += source + end;
+    texts.push_back(std::move(text));
+  }
+  std::sort(texts.begin(), texts.end());
+  return "+rules:" + content_digest(join(texts, "\n"));
 }
 
 const Device* match_device(const Device& probed, const std::vector<Device>& catalog) {

@@ -38,6 +38,8 @@ std::vector<std::filesystem::path> find_rules(std::vector<std::filesystem::path>
 std::vector<RuleSource> rules_of(const std::vector<std::filesystem::path>& paths);
 /// The shipped ones in data/rules and the user's.
 std::vector<RuleSource> rules_in_use(const std::filesystem::path& data, const std::vector<std::filesystem::path>& own);
+/// "+rules:<digest>" of what the user's own rules say, wherever and in whatever order they are written; "" without any.
+std::string digest_of_rules(const std::vector<std::filesystem::path>& own);
 
 /// The catalog's device for a probed GPU: every word of the driver's name occurs, memory within 10 %, fewest extra
 /// words. nullptr: none.

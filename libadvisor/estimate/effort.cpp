@@ -41,6 +41,12 @@ constexpr double column_time = 100e-6;    // about ten kernels per column of a m
 constexpr double host_rate = 1.2e10;      // bench_compress: W4A16 3.1 GB/s of bf16 at 5 operations, MSE 0.18 at 200
 constexpr double convert_operations = 4;  // widen, narrow, permute, store
 
+// Our backend multiplies on the host in fp32. One core of an EPYC with AVX-512: GPTQ 53 and 65 Gflop/s (bench_solve),
+// the whole of a calibrated job of the largest lab model 62 (lab_table.py: 13.4 s for 4 operations per weight and
+// token), OpenBLAS alone 92. Cores of desktops and of servers with and without AVX-512 reach half to twice of that.
+constexpr Range host_products{3e10, 12e10};
+constexpr double scaled_rows = 1024;  // of each matrix, on which scalings are tried
+
 // benchmarks/stream.sh: 41 MB with one thread, 47 MB with two.
 constexpr double own_memory = 35e6, own_memory_per_core = 6e6;
 
@@ -73,8 +79,20 @@ class Seconds {
   double total_ = 0, variance_ = 0;
 };
 
+/// Operations of our backend's products, as block_work() of compress/estimate.cpp counts them: a symmetric product is
+/// half of one, and a solver's passes are two.
+double own_products(const ModelWork& m, const TechniqueWork& t) {
+  return 2 * m.linear * t.tokens * t.forwards + m.gram * t.tokens * t.grams + 2 * (m.square + m.cube / 3) * t.solves +
+         2 * std::min(m.square, scaled_rows * m.gram) * t.scalings;
+}
+
 /// Seconds of the technique's own work.
 void add_work(const ModelWork& m, const TechniqueWork& t, const JobRates& r, Seconds& seconds) {
+  if (t.own) {
+    seconds.add(own_products(m, t) / (host_products.median() * r.cores), std::hypot(host_products.sd(), r.cores_sd));
+    seconds.add(m.params * t.host_operations / (host_rate * r.cores), std::hypot(t.sd, r.cores_sd));
+    return;
+  }
   const double products = 2 * m.linear * t.tokens * t.forwards;
   const double statistics = 2 * m.gram * t.tokens * t.grams;
   const double solver = (4.0 / 3 * m.cube + m.square) * t.solves;
@@ -86,7 +104,13 @@ void add_work(const ModelWork& m, const TechniqueWork& t, const JobRates& r, Sec
 }
 
 double working_memory(const ModelWork& m, const TechniqueWork& t, const JobRates& r) {
-  if (t.own) return own_memory + own_memory_per_core * r.cores;
+  if (t.own) {
+    const double program = own_memory + own_memory_per_core * r.cores;
+    if (t.tokens <= 0) return program;
+    // As block_memory() of compress/estimate.cpp; gate and up are solved together and take half of a usual block.
+    // Activations between two blocks go to a file where memory is short.
+    return program + 4 * m.block + 17 * std::min(m.widest, m.block / 2) + 4 * m.block_gram * t.grams;
+  }
   double bytes = t.whole_model ? m.native_bytes : 0;
   // a block in fp32, its Gram matrices, and the 16-bit activations of all tokens before and after it
   if (t.tokens > 0) bytes += 4 * m.block + 4 * m.block_gram * t.grams;
@@ -116,7 +140,8 @@ std::string words_of(Job job, const ModelWork& m, const TechniqueWork* technique
       std::string(t.technique) + (t.own ? " by libadvisor: " : " by its reference tool: ") + std::string(t.what);
   if (t.tokens > 0)
     text += shown(" (%.2g million tokens", t.tokens / 1e6) +
-            shown(", %.2g operations)", 2 * m.linear * t.tokens * t.forwards + 2 * m.gram * t.tokens * t.grams);
+            shown(", %.2g operations)",
+                  t.own ? own_products(m, t) : 2 * m.linear * t.tokens * t.forwards + 2 * m.gram * t.tokens * t.grams);
   return text + "; " + files;
 }
 

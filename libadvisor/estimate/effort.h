@@ -72,18 +72,19 @@ struct TechniqueWork {
   double forwards = 0;             ///< passes over the tokens, as multiples of one forward pass; backward counts twice
   double efficiency = 0;           ///< share of the peak that these passes reach
   double grams = 0;                ///< 1: XᵀX of every input over the tokens, in fp32
+  double scalings = 0;             ///< scalings of the columns that are tried on 1024 rows of every matrix; of `own`
   double solves = 0;               ///< Cholesky and column-by-column updates of every matrix, so many times
   double passes = 0;               ///< bytes per parameter that cross the accelerator's memory
   double host_operations = 0;      ///< per parameter, on the host's cores
   bool whole_model = true;         ///< in memory at once; otherwise one block or tensor after the other
   bool intermediate_file = false;  ///< needs a 16-bit file in another format first
-  bool own = false;                ///< libadvisor's backend
+  bool own = false;                ///< libadvisor's backend: all of it on the host's cores, in fp32
   double sd = 0;                   ///< of the logarithm of the time: how tools and settings differ
   std::string_view what;           ///< the work in words
   std::string_view source;         ///< of the work or of the timing it was checked against
 };
-/// `own`: libadvisor's backend runs it (Technique::implemented); otherwise the reference tool. nullptr: no job that
-/// one can plan from the model's size (distillation, retraining, collective names).
+/// `own`: libadvisor's backend runs it where it can (TechniqueWork::own tells); otherwise the reference tool. nullptr:
+/// no job that one can plan from the model's size (distillation, retraining, collective names).
 const TechniqueWork* technique_work(std::string_view technique, bool own = false);
 
 /// The plain numbers.

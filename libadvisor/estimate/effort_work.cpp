@@ -33,7 +33,10 @@ constexpr double clip_search = 10 * 512 * 6;
 constexpr double round_blocks = 5;  // Q4_0, Q8_0: the extreme of a block, then one pass
 constexpr double fit_blocks = 300;  // K-quants: 15 to 21 trial scales, each a weighted least squares, twice
 constexpr double codebook = 2000;   // IQ types: 60 to 171 s on 16 cores for 8B, see quantize_timing
-constexpr double own_job = 90;      // stream.sh: 0.26 GB of bf16 per second and core, verification included
+// Whole jobs of our own, verification included: stream.sh's 0.26 GB of bf16 per second and core; processor seconds of
+// the jobs of one billion weights in docs/compression.md (Q4_K_M 14.8, Q3_K_M 14.7, Q5_K_M 13.9, Q6_K 9.6;
+// IQ4_XS 24.6).
+constexpr double own_job = 90, own_fit = 170, own_codebook = 300;
 constexpr double mixed_levels = 4;  // bit widths tried per layer
 
 constexpr double tools_differ = 0.9, paths_differ = 0.5;
@@ -47,6 +50,15 @@ constexpr std::string_view llmc_runtime = "https://docs.vllm.ai/projects/llm-com
 constexpr std::string_view quantize_timing = "https://github.com/ikawrakow/ik_llama.cpp/pull/327";
 constexpr std::string_view aqlm_readme = "https://github.com/Vahe1994/AQLM";
 constexpr std::string_view measured_here = "benchmarks/stream.sh";
+constexpr std::string_view gguf_here = "benchmarks/gguf_vs_llama_quantize.py", lab_here = "benchmarks/lab_table.py";
+
+// What our backend shows to the model unless it is told otherwise (compress/calibration.h).
+constexpr double own_tokens = 128 * 2048;
+// AWQ: 20 powers of the inputs, each with and without the weights' (techniques/awq.cpp).
+constexpr double own_scalings = 2 * 20;
+// A budget first passes the text through the dense model; then each group of matrices is rounded alone and 4 texts of
+// 256 tokens go on through half of the blocks: with 4 groups in each of 80 layers 0.6 of another pass.
+constexpr double own_measuring = 1.6;
 
 TechniqueWork rounds(std::string_view technique, double passes = rounding,
                      std::string_view what = "one pass over the weights", std::string_view source = llmc_runtime) {
@@ -160,9 +172,19 @@ const std::array reference_tools{
                 "https://arxiv.org/abs/2305.11627"),
 };
 
-TechniqueWork ours(std::string_view technique, double operations, std::string_view what) {
+TechniqueWork ours(std::string_view technique, double operations, std::string_view what,
+                   std::string_view source = measured_here) {
   auto w = on_host(technique, operations, what);
-  w.own = true, w.intermediate_file = false, w.source = measured_here, w.sd = paths_differ;
+  w.own = true, w.intermediate_file = false, w.source = source, w.sd = paths_differ;
+  return w;
+}
+
+/// Block by block: sequences go through the weights to be observed and through the quantized ones to be passed on, as
+/// block_work() of compress/estimate.cpp counts it.
+TechniqueWork ours_by_blocks(std::string_view technique, double grams, double solves, double scalings,
+                             std::string_view what, double passes = 2) {
+  auto w = ours(technique, own_job, what, lab_here);
+  w.tokens = own_tokens, w.forwards = passes, w.grams = grams, w.solves = solves, w.scalings = scalings;
   return w;
 }
 
@@ -170,6 +192,13 @@ const std::array own_backend{
     ours("none", own_job, "copied or converted tile by tile, then verified"),
     ours("rtn", own_job, "rounded tile by tile, then verified"),
     ours("gguf-legacy", own_job, "rounded tile by tile, then verified"),
+    ours("gguf-k", own_fit, "scales and minima searched block by block, then verified", gguf_here),
+    ours("gguf-i", own_codebook, "scales searched block by block, then verified", gguf_here),
+    ours_by_blocks("smoothquant", 0, 0, 0, "inputs observed, weights rounded, both block by block, then verified"),
+    ours_by_blocks("gptq", 1, 1, 0, "inputs' Gram matrices and solver block by block, then verified"),
+    ours_by_blocks("awq", 1, 0, own_scalings, "40 scalings tried per input block by block, then verified"),
+    ours_by_blocks("mixed", 1, 1, 0, "loss of every matrix measured at each scheme, then gptq, then verified",
+                   2 + own_measuring),
 };
 
 }  // namespace

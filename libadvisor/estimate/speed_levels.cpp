@@ -91,7 +91,10 @@ const std::string& SpeedLevels::operator[](SpeedField field) const {
 
 SpeedLevels speed_levels(const Variant& variant, const Device& device, bool mixture,
                          const std::string& engine_version) {
-  const auto scheme = describe_scheme(variant.scheme);
+  auto scheme = describe_scheme(variant.scheme);
+  // Without units for FP4 activations stay in 16 bits and weights are widened on use, as those of W4A16 are (Marlin;
+  // data/engine_support.csv, rows marked emulated).
+  if (scheme.activation_dtype == "fp4" && !device.fp4) scheme.activation_dtype = "fp16";
   SpeedLevels levels;
   levels.engine = engine_class(variant.engine);
   levels.era = era_of(levels.engine, engine_version);

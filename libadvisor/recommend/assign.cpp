@@ -107,7 +107,7 @@ bool replaces(const Servant& a, const Servant& b) {
   for (std::size_t i = 0; i < a.cost.size(); ++i)
     if (!(a.cost[i] <= b.cost[i])) return false;
   return a.base <= b.base && a.base_variance <= b.base_variance && a.cache <= b.cache && a.cache_sd <= b.cache_sd &&
-         a.quality >= b.quality && a.latency <= b.latency;
+         a.host <= b.host && a.host_variance <= b.host_variance && a.quality >= b.quality && a.latency <= b.latency;
 }
 
 }  // namespace
@@ -115,8 +115,8 @@ bool replaces(const Servant& a, const Servant& b) {
 double sequences(double share, double concurrency) { return std::max(1.0, std::ceil(share * concurrency - 1e-9)); }
 
 Assigned judge_together(const Assigning& p, std::span<const int> servant) {
-  Assigned result{{servant.begin(), servant.end()}, 0, 0, 0};
-  double variance = p.available_sd * p.available_sd;
+  Assigned result{{servant.begin(), servant.end()}, 0, 0, 0, 0};
+  double variance = p.available_sd * p.available_sd, host_variance = 0;
   std::vector<bool> counted(servant.size(), false);
   for (std::size_t i = 0; i < servant.size(); ++i) {
     const auto& one = p.servants[at(servant[i])];
@@ -128,8 +128,13 @@ Assigned judge_together(const Assigning& p, std::span<const int> servant) {
     const double n = sequences(share, p.concurrency);
     result.memory += one.base + one.cache * n;
     variance += one.base_variance + one.cache_sd * n * one.cache_sd * n;
+    result.host += one.host, host_variance += one.host_variance;
   }
   result.probability = Distribution{result.memory, std::sqrt(variance), 30}.probability_below(p.available);
+  if (result.host > 0)
+    result.probability =
+        std::min(result.probability,
+                 Distribution{result.host, std::sqrt(host_variance), 30}.probability_below(p.host_available));
   return result;
 }
 

@@ -16,6 +16,7 @@ struct Servant {             ///< a variant that could serve some of the tasks
   std::vector<double> cost;  ///< of each task: share of the requests times cost per token; not_allowed: limits fail
   double base = 0, base_variance = 0;  ///< weights and engine, bytes
   double cache = 0, cache_sd = 0;      ///< KV cache of one sequence, bytes
+  double host = 0, host_variance = 0;  ///< what lies in the host's memory, bytes
   double quality = 0;                  ///< the more the better; decides between equals
   double latency = 0;                  ///< only for `holds`: a slower servant replaces none
 };
@@ -24,6 +25,7 @@ struct Assigning {
   std::vector<double> shares;  ///< of the requests, positive; they add up to 1
   std::vector<Servant> servants;
   double available = 0, available_sd = 0;  ///< bytes
+  double host_available = 0;               ///< bytes of the host's memory for all of them
   double concurrency = 1;
   double confidence = 0.9;
   /// What memory does not tell: whether these servants (by task) hold together. Empty: always. Asked of candidates for
@@ -35,7 +37,8 @@ struct Assigned {
   std::vector<int> servant;  ///< by task
   double cost = 0;
   double memory = 0;       ///< expected bytes of all together
-  double probability = 0;  ///< that they fit
+  double host = 0;         ///< and of what lies in the host's memory
+  double probability = 0;  ///< that they fit: of both memories the tighter one
 };
 
 /// Sequences at the same time that a share of the requests makes: at least one.

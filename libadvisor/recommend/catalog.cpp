@@ -7,6 +7,7 @@
 #include "estimate/layout.h"
 #include "estimate/memory.h"
 #include "estimate/weights.h"
+#include "recommend/backend.h"
 
 namespace advisor {
 
@@ -137,8 +138,11 @@ void Catalog::add_treatment(TreatmentChoice choice, Alike& alike) {
   entry.of_candidates.leave_open(), entry.of_estimates.leave_open();
   // Mixed precision is one job, two factors of quality.
   if (choice.origin == Origin::made)
-    for (std::size_t i = 0; i < (choice.upper.empty() ? choice.parts.size() : 1); ++i)
-      entry.work.push_back(technique_work(choice.parts[i].technique, choice.executable));
+    for (const auto& step : choice.steps)
+      if (step.kind != "quantize_kv")
+        entry.work.push_back({step.recipe ? &own_work(*step.recipe) : nullptr, technique_work(step.technique)});
+  if (const auto* recipe = choice.recipe(); recipe != nullptr && needs_calibration(*recipe))
+    entry.facts.set("technique.needs_calibration", Value(true));
   entry.kv_value_bytes = kv_value_bytes(variant.kv);
   entry.kv_bits = choice.quantized_kv ? kv_bits(variant.kv) : 16;
   if (!choice.upper.empty()) entry.upper_bits = bits_per_weight(choice.upper);
@@ -229,6 +233,7 @@ CatalogModel Catalog::prepare(const Model& model) const {
   entry.model = &model;
   entry.native = native_of(model);
   entry.mixture = is_mixture(model);
+  entry.backend = backend_runs(model);
   entry.kv = kv_layout(model);
   entry.quality = estimator_.quality().prepare(model);
   entry.speeds = estimator_.speed().measured(model.id);

@@ -49,10 +49,16 @@ struct CatalogModel {
   double active_params = 0;
   std::optional<KvLayout> kv;
   std::optional<ModelWork> work;  ///< of compressing it
+  bool backend = false;           ///< libadvisor's own backend runs it
   PreparedModel quality;
   const SpeedEstimator::Measured* speeds = nullptr;
   FactLayer facts{FactLayerId::model};
   std::vector<Applied> applied;  ///< by treatment
+};
+
+/// Of one step of making a treatment; nullptr: the backend cannot, or nothing is known of it.
+struct StepWork {
+  const TechniqueWork *own = nullptr, *tool = nullptr;
 };
 
 struct CatalogTreatment {
@@ -65,7 +71,7 @@ struct CatalogTreatment {
   FactLayer facts{FactLayerId::treatment};  ///< what holds on all hardware
   /// Facts of each candidate that the treatment alone decides; the rest is left open.
   FactLayer of_candidates{FactLayerId::candidate}, of_estimates{FactLayerId::estimate};
-  std::vector<const TechniqueWork*> work;  ///< of each step of making it; nullptr: nothing is known of it
+  std::vector<StepWork> work;  ///< of each step of making it
   double kv_value_bytes = 2;
   double kv_bits = 16;
   double upper_bits = 0;    ///< mixed precision: bits per weight of the larger scheme
@@ -76,6 +82,11 @@ struct CatalogTreatment {
   int weights_kept_as = 0;  ///< the same of its weights alone, with a whole cache
   std::string only_for{};   ///< asked about: the one model; "" = every model that it makes sense for
   int same_as = -1;         ///< asked about: AskedTreatment::same_as
+  /// The work of a step for a model: of libadvisor's backend where it can, unless others are to do it.
+  const TechniqueWork* work_of(const CatalogModel& model, std::size_t step, bool by_tool) const {
+    if (step >= work.size()) return nullptr;
+    return model.backend && !by_tool && work[step].own != nullptr ? work[step].own : work[step].tool;
+  }
   bool asked() const { return !only_for.empty(); }
   int stored_as = 0;  ///< the first treatment with the same weights in the same format, whatever the engine and tool
 };

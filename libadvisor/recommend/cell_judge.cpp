@@ -193,6 +193,10 @@ std::optional<HostShare> CellJudge::host_share() const {
   return advisor::host_share(terms_, placed_, q_.hardware);
 }
 
+Distribution CellJudge::host_need() const {
+  return placed_.layers == 0 ? Distribution{0, 0, 30} : advisor::host_need(terms_, placed_);
+}
+
 /// Moves as many layers to the host's memory as the devices have no room for. Where that does not help, nothing is
 /// changed. Both memories have to suffice; what is not known of the weights is the same for both, so the chance is that
 /// of the tighter one.
@@ -204,7 +208,7 @@ bool CellJudge::make_room(const Applied& applied, Cell& cell) {
       return chance_of(with_host(terms_, place(*applied.layers, count))) >= confidence;
     });
     placed_ = place(*applied.layers, layers);
-    const double host = layers > 0 ? host_need(terms_, placed_).probability_below(host_usable_) : 0;
+    const double host = layers > 0 ? host_need().probability_below(host_usable_) : 0;
     if (host >= confidence) {
       cell.chances.memory = std::min(host, chance_of(with_host(terms_, placed_)));
       cell.offloaded = static_cast<std::int32_t>(layers);
@@ -344,25 +348,35 @@ void CellJudge::judge_effort(const CatalogTreatment& treatment, const Applied& a
     return;
   }
   if (!rates_ || !entry_->work) return;
-  double hours = 0, squares = 0, df = 30;
-  const bool convert = choice.origin == Origin::as_published;
-  if (!convert && treatment.work.empty()) return;
+  const double bytes = memory_.weights + placed_.left;
+  auto hours = hours_of(treatment, bytes, false);
+  const auto& limit = q_.profile.budget.hours_to_compress;
+  const auto chance = [&] { return hours->probability_below(std::log(*limit)); };
+  if (limit && hours && !(chance() >= q_.profile.confidence))
+    if (const auto others = hours_of(treatment, bytes, true); others && others->mean < hours->mean)
+      hours = others, cell.by_tool = true;
+  if (!hours) return;
+  cell.has_effort = true;
+  cell.log_hours = *hours;
+  cell.objectives.effort = std::exp(hours->mean);
+  if (limit) cell.chances.effort = chance();
+}
+
+/// ln of the hours to make `bytes` of weights from the uncompressed model. `by_tool`: by other tools alone.
+std::optional<Distribution> CellJudge::hours_of(const CatalogTreatment& treatment, double bytes, bool by_tool) const {
+  const bool convert = treatment.choice.origin == Origin::as_published;
   const std::size_t jobs = convert ? 1 : treatment.work.size();
+  if (jobs == 0) return std::nullopt;
+  double hours = 0, squares = 0, df = 30;
   for (std::size_t i = 0; i < jobs; ++i) {
-    const auto* work = convert ? nullptr : treatment.work[i];
-    if (!convert && work == nullptr) return;
-    const auto cost =
-        job_cost(convert ? Job::convert : Job::compress, *entry_->work, work, memory_.weights + placed_.left, *rates_);
+    const auto* work = convert ? nullptr : treatment.work_of(*entry_, i, by_tool);
+    if (!convert && work == nullptr) return std::nullopt;
+    const auto cost = job_cost(convert ? Job::convert : Job::compress, *entry_->work, work, bytes, *rates_);
     const double mean = std::exp(cost.log_hours.mean);
     hours += mean, squares += mean * cost.log_hours.sd * mean * cost.log_hours.sd;
     df = std::min(df, cost.log_hours.df);
   }
-  cell.has_effort = true;
-  const Distribution log_hours{std::log(hours), std::sqrt(squares) / hours, df};
-  cell.log_hours = log_hours;
-  cell.objectives.effort = hours;
-  if (q_.profile.budget.hours_to_compress)
-    cell.chances.effort = log_hours.probability_below(std::log(*q_.profile.budget.hours_to_compress));
+  return Distribution{std::log(hours), std::sqrt(squares) / hours, df};
 }
 
 Cell CellJudge::judge(const Applied& applied) {

@@ -56,6 +56,7 @@ class CellJudge {
   /// What of it lies with the host; layers 0: nothing.
   const Placement& placed() const { return placed_; }
   std::optional<HostShare> host_share() const;
+  Distribution host_need() const;  ///< bytes of it; 0 where nothing lies there
 
  private:
   struct EngineSide {
@@ -110,6 +111,7 @@ class CellJudge {
   Objectives quality_of(int model, const Accuracy& accuracy) const;
   void judge_speed(const CatalogTreatment& treatment, const Applied& applied, EngineSide& side, Cell& cell);
   void judge_effort(const CatalogTreatment& treatment, const Applied& applied, Cell& cell);
+  std::optional<Distribution> hours_of(const CatalogTreatment& treatment, double bytes, bool by_tool) const;
   void judge_cost(Cell& cell);
   const SpeedEstimator::Site* site(const Applied& applied);
 

@@ -66,11 +66,12 @@ struct alignas(64) Cell {
   bool has_recovery : 1 = false, has_value : 1 = false, has_relative : 1 = false, has_speed : 1 = false,
                       has_ttft : 1 = false,
                       has_effort : 1 = false;  ///< has_effort: something has to be made, and its work is known
-  Kept recovery;                               ///< of the score above chance, by its own uncompressed model
-  Kept value;                                  ///< absolute score, fraction of 1
-  Kept relative;                               ///< to the model in use
-  Kept log_decode, log_ttft, log_tpot;         ///< ln of tokens per second, seconds, seconds
-  Kept log_hours;                              ///< ln of the hours of compression work
+  bool by_tool : 1 = false;             ///< other tools make it in the hours that there are, libadvisor would not
+  Kept recovery;                        ///< of the score above chance, by its own uncompressed model
+  Kept value;                           ///< absolute score, fraction of 1
+  Kept relative;                        ///< to the model in use
+  Kept log_decode, log_ttft, log_tpot;  ///< ln of tokens per second, seconds, seconds
+  Kept log_hours;                       ///< ln of the hours of compression work
 };
 inline constexpr int own_model = -1;
 

@@ -12,6 +12,7 @@
 #include "core/fields.h"
 #include "core/suggest.h"
 #include "estimate/kv_cache.h"
+#include "recommend/backend.h"
 
 namespace advisor {
 
@@ -26,15 +27,9 @@ bool among(const std::array<std::string_view, n>& words, std::string_view word) 
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// Who makes it where libadvisor does not.
-std::string tool_of(const Technique& technique, const Variant& variant) {
-  constexpr std::array<std::string_view, 9> compressor{"gptq",  "awq",   "fp8",       "int8", "smoothquant",
-                                                       "nvfp4", "mxfp4", "sparsegpt", "wanda"};
-  if (variant.format == "modelopt") return "NVIDIA Model Optimizer";
-  if (technique.id.starts_with("gguf")) return "llama-quantize";
-  if (technique.id == "autoround") return "AutoRound";
-  if (technique.id == "magnitude" || technique.id == "rtn" || among(compressor, technique.id)) return "llm-compressor";
-  return "the published code of " + (technique.title.empty() ? technique.id : technique.title);
+/// One step of making `what`.
+MakingStep step_of(const char* kind, const Technique& technique, const Variant& what, const std::string& format) {
+  return {kind, technique.id, other_tool(technique.id, technique.title, format), recipe_for(what)};
 }
 
 /// One wish on its way to a treatment.
@@ -171,6 +166,9 @@ class Reader {
     const bool quantized = scheme.weight_bits < 16 || scheme.activation_bits < 16;
     const bool pruned = plain.sparsity > 0;
     const bool prunes = technique.kind == "pruning" || technique.id == "other-compression";
+    if (technique.id == "mixed")
+      refuse("technique: mixed is looked at as W4A16-g128 and W8A16-channel in vllm and sglang, not as " +
+             plain.scheme + " in " + plain.engine);
     if (technique.id == "joint" || technique.kind == "kv_quantization")
       refuse("technique: " + technique.id +
              " says too little; name what prunes and the scheme, as in \"wanda "
@@ -205,10 +203,9 @@ class Reader {
       return choice;
     }
     const char* kind = !pruned ? "quantize" : plain.pattern == "2:4" || plain.pattern == "4:8" ? "sparsify" : "prune";
-    choice.steps = {{kind, technique.id, tool_of(technique, plain)}};
+    choice.steps = {step_of(kind, technique, choice.variant, plain.format)};
     choice.parts = {choice.variant};
     if (pruned && quantized) add_quantizing(choice);
-    copy_maker(choice);
     return choice;
   }
 
@@ -220,22 +217,10 @@ class Reader {
     complete(quantized);
     choice.parts.front().scheme = Variant{}.scheme;
     choice.parts.push_back(quantized);
-    choice.steps.push_back(
-        {"quantize", quantized.technique, tool_of(technique_of(quantized.technique), choice.variant)});
+    choice.steps.push_back(step_of("quantize", technique_of(quantized.technique), quantized, quantized.format));
+    // The backend's codes of a weight that is 0 need not be 0: a pattern would be lost.
+    if (!choice.variant.pattern.starts_with("structured")) choice.steps.back().recipe.reset();
     choice.variant.technique = "joint";
-  }
-
-  /// Who makes the same file for another engine.
-  void copy_maker(TreatmentChoice& choice) const {
-    const auto file = [](const Variant& v) { return std::tie(v.technique, v.scheme, v.format, v.sparsity, v.pattern); };
-    for (const auto& treatment : tools_.catalog.treatments()) {
-      const auto& same = treatment.choice;
-      if (same.quantized_kv || same.origin != Origin::made || file(same.variant) != file(choice.variant)) continue;
-      choice.steps = same.steps, choice.parts = same.parts;
-      for (auto& part : choice.parts) part.engine = choice.variant.engine;
-      choice.executable = same.executable, choice.gguf_type = same.gguf_type;
-      return;
-    }
   }
 
   static std::string nonsense(const TreatmentChoice& choice, const CatalogModel& entry) {

@@ -175,6 +175,15 @@ NextMeasurement words(const Toolbox& tools, const Question& q, const Candidate& 
 
 }  // namespace
 
+bool hangs_on_scores(const Toolbox& tools, const Question& q, const CellJudge& judge, const Decision& decision) {
+  if (!decision.profile_rules.empty()) return false;
+  const auto all = candidates(tools, q, judge, decision);
+  return std::any_of(all.begin(), all.end(), [&](const Candidate& one) {
+    const auto& standing = q.standing(one.cell.model);
+    return !standing.known || standing.predicted;
+  });
+}
+
 std::vector<NextMeasurement> next_measurements(const Toolbox& tools, const Question& q, const CellJudge& judge,
                                                const Decision& decision) {
   if (!decision.profile_rules.empty()) return {};

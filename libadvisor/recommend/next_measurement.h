@@ -17,4 +17,8 @@ inline constexpr std::size_t most_measurements = 5;
 std::vector<NextMeasurement> next_measurements(const Toolbox& tools, const Question& question, const CellJudge& judge,
                                                const Decision& decision);
 
+/// Whether a score of an uncompressed model, which is only predicted, could admit something that nothing else stands
+/// against: then the evidence does not suffice to call it infeasible.
+bool hangs_on_scores(const Toolbox& tools, const Question& question, const CellJudge& judge, const Decision& decision);
+
 }  // namespace advisor

@@ -6,6 +6,7 @@
 #include "core/units.h"
 #include "estimate/launch.h"
 #include "recommend/accuracy.h"
+#include "recommend/backend.h"
 #include "recommend/detail.h"
 #include "route/variant_graph.h"
 
@@ -111,7 +112,7 @@ class Ways {
     const bool convert = making.kind == "convert";
     if (!convert && i < treatment_.parts.size())
       cost.quality_loss = loss_of(tools_, q_, entry_, treatment_.parts[i], cell_.model);
-    const auto* work = convert || i >= treatment_.work.size() ? nullptr : treatment_.work[i];
+    const auto* work = convert ? nullptr : treatment_.work_of(entry_, i, cell_.by_tool);
     const auto& rates = judge_.job_rates();
     if (!rates || !entry_.work || (!convert && work == nullptr)) return;
     const auto job =
@@ -125,22 +126,32 @@ class Ways {
   }
 
   std::string text_of_making(const MakingStep& making, const Variant& to) const {
+    const bool own = making.recipe && entry_.backend && !cell_.by_tool;
+    const std::string& id = entry_.model->id;
+    const std::string with_recipe = " with advisor compress and the recipe";
     const std::string to_what = to.scheme + " (" + to.format + ")";
     if (making.kind == "convert")
-      return "convert " + entry_.model->id + " to GGUF " + to.scheme +
-             (making.tool.empty() ? " with advisor compress and the recipe" : " with " + making.tool);
+      return "convert " + id + " to GGUF " + to.scheme + (own ? with_recipe : " with " + making.tool);
     if (making.kind == "prune" || making.kind == "sparsify")
       return (making.kind == "prune" ? "prune " : "make sparse ") + percent(to.sparsity) + " (" + to.pattern + ") of " +
-             entry_.model->id + " with " + making.technique + " in " + making.tool + external();
+             id + " with " + making.technique + " in " + making.tool + why_other(making);
     if (!treatment_.choice.upper.empty())
       return "give each layer " + treatment_.choice.variant.scheme + " or " + treatment_.choice.upper + ", " +
-             format_number(std::round(cell_.mixed_bits * 10) / 10) + " bits per weight on average, by sensitivity" +
-             external();
-    if (making.tool.empty())
-      return "compress " + entry_.model->id + " to " + to_what + " with advisor compress and the recipe";
-    return "make " + to_what + " with " + making.technique + " in " + making.tool + external();
+             format_number(std::round(cell_.mixed_bits * 1000) / 1000) + " bits per weight on average, by sensitivity" +
+             (own ? "," + with_recipe : " with " + making.tool + why_other(making));
+    if (!own) return "make " + to_what + " with " + making.technique + " in " + making.tool + why_other(making);
+    if (treatment_.choice.recipe() == nullptr)  // a part of it
+      return "compress what is left to " + to.scheme + " with advisor compress --technique " +
+             making.recipe->steps.front().technique + " --scheme " + making.recipe->steps.front().scheme;
+    return "compress " + id + " to " + to_what + with_recipe;
   }
-  static std::string external() { return "; libadvisor does not execute this technique yet"; }
+  /// Why not libadvisor.
+  std::string why_other(const MakingStep& making) const {
+    if (!making.recipe) return "; libadvisor does not execute this technique";
+    if (!entry_.backend) return "; libadvisor does not run " + entry_.model->id;
+    return ": libadvisor would take longer than the " + format_number(*q_.profile.budget.hours_to_compress) +
+           " hours of budget.hours_to_compress";
+  }
 
   int add_published(VariantGraph& graph, int from) {
     const auto& row = *applied_.published;
@@ -216,22 +227,12 @@ class Ways {
   std::vector<PlanStep> steps_;  ///< as in the graph
 };
 
-/// GGUF files round in their own blocks, so that technique and scheme of a step do not apply to them.
-std::optional<Recipe> recipe_of(const CatalogTreatment& treatment, const Cell& cell) {
-  const auto& choice = treatment.choice;
-  RecipeStep step;
-  if (!choice.upper.empty()) {
-    step.technique = choice.variant.technique;
-    step.scheme = choice.variant.scheme;
-    step.params["bits_per_weight"] = format_number(std::round(cell.mixed_bits * 10) / 10);
-    step.params["upper_scheme"] = choice.upper;
-    return Recipe{{step}, {{choice.variant.format, ""}}};
-  }
-  if (!choice.executable) return std::nullopt;
-  const bool gguf = !choice.gguf_type.empty();
-  step.technique = gguf ? "none" : choice.variant.technique;
-  step.scheme = gguf ? "" : choice.variant.scheme;
-  return Recipe{{step}, {{choice.variant.format, choice.gguf_type}}};
+std::optional<Recipe> recipe_of(const CatalogModel& model, const CatalogTreatment& treatment, const Cell& cell) {
+  const auto* recipe = treatment.choice.recipe();
+  if (recipe == nullptr || !model.backend || cell.by_tool) return std::nullopt;
+  auto made = *recipe;
+  if (made.budget) made.budget->bits_per_weight = std::round(cell.mixed_bits * 1e6) / 1e6;
+  return made;
 }
 
 }  // namespace
@@ -241,7 +242,7 @@ void add_plan(const Toolbox& tools, const Question& q, CellJudge& judge, const C
   const auto& row = judge.applied(cell).published;
   const auto& load = q.profile.workload;
   const auto& model = option.variant.model;
-  option.recipe = recipe_of(treatment, cell);
+  option.recipe = recipe_of(q.at(tools, cell.model), treatment, cell);
   const bool made =
       row == nullptr && !treatment.choice.steps.empty() && treatment.choice.steps.front().kind != "quantize_kv";
   auto started = launch(option.variant, q.hardware, load.context, load.concurrency,
@@ -251,11 +252,11 @@ void add_plan(const Toolbox& tools, const Question& q, CellJudge& judge, const C
                         option.memory.host ? &*option.memory.host : nullptr);
   option.launch = std::move(started.settings);
   option.launch_command = std::move(started.command);
-  if (treatment.choice.executable) {
+  if (option.recipe) {
     const std::string folder = q.own && cell.model == q.current ? model : "MODEL";
     option.apply_command = "advisor apply RECOMMENDATION.json --option " + std::to_string(option.rank) + " --model " +
-                           folder + " --out OUT";
-    option.verify_command = option.apply_command + " --overwrite --suite SUITE";
+                           folder + " --out OUT" + (needs_calibration(*option.recipe) ? " --calibration TEXT" : "");
+    option.verify_command = "advisor evaluate OUT --baseline " + folder + " --suite SUITE";
   }
   Ways ways(tools, q, judge, cell, option);
   auto routes = ways.routes(true);

@@ -108,7 +108,10 @@ class Chooser {
     servant.base = memory.weights + memory.overhead;
     servant.base_variance = memory.weights_sd * memory.weights_sd + memory.overhead_sd * memory.overhead_sd;
     servant.cache = memory.kv_cache / n, servant.cache_sd = memory.kv_cache_sd / n;
+    const auto host = judge.host_need();
+    servant.host = host.mean, servant.host_variance = host.sd * host.sd;
     problem.available = memory.available, problem.available_sd = memory.available_sd;
+    problem.host_available = usable_host_memory(portfolio_.tasks[task].question.hardware);
   }
 
   Assigning problem_of(const std::vector<Candidate>& members) {
@@ -204,7 +207,7 @@ class Chooser {
       auto problem = problem_of(members);
       const double available = problem.available;
       portfolio_.too_slow |= assign(problem).has_value();
-      problem.available = 1e30;
+      problem.available = problem.host_available = 1e30;
       const auto found = assign(problem);
       if (!found ||
           (portfolio_.available > 0 && portfolio_.together.memory / portfolio_.available <= found->memory / available))

@@ -92,12 +92,14 @@ void add_rejections(const Toolbox& tools, const Portfolio& portfolio, Recommenda
   if (portfolio.outcome == Outcome::recommended || together.servant.empty()) return;
   const auto& question = portfolio.tasks.front().question;
   Rejection rejection{"", question.model->id, "", "", "", portfolio.too_slow ? "latency" : "memory", "", "", {}};
-  rejection.because = portfolio.too_slow ? "every task has variants that meet its limits alone, but not with all "
-                                           "requests and taking turns on the same devices"
-                                         : "every task has variants that meet its limits alone; together the nearest "
-                                           "set needs " +
-                                               bytes(together.memory) + ", " + bytes(portfolio.available) +
-                                               " available on " + device_name(question.hardware);
+  rejection.because = portfolio.too_slow
+                          ? "every task has variants that meet its limits alone, but not with all "
+                            "requests and taking turns on the same devices"
+                          : "every task has variants that meet its limits alone; together the nearest "
+                            "set needs " +
+                                bytes(together.memory) + ", " + bytes(portfolio.available) + " available on " +
+                                device_name(question.hardware) +
+                                (together.host > 0 ? ", and " + bytes(together.host) + " of the host's memory" : "");
   answer.rejections.insert(answer.rejections.begin(), std::move(rejection));
 }
 

@@ -92,7 +92,9 @@ Recommendation recommend(const Profile& profile, const Hardware& hardware, const
   }
   const auto question = ask(tools, profile, hardware, checkpoint_model);
   CellJudge judge(tools, question);
-  const auto decision = decide(tools, question, judge);
+  auto decision = decide(tools, question, judge);
+  if (decision.outcome == Outcome::infeasible && hangs_on_scores(tools, question, judge, decision))
+    decision.outcome = Outcome::insufficient_evidence;
 
   Recommendation answer;
   answer.outcome = decision.outcome;

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "estimate/kv_cache.h"
+#include "recommend/backend.h"
 
 namespace advisor {
 
@@ -15,12 +16,11 @@ const std::string compressed_tensors = "compressed-tensors";
 using Engines = std::vector<std::string>;
 const Engines loads_folders{"vllm", "sglang", "transformers"}, serves_folders{"vllm", "sglang"};
 
-/// One entry of the table below: what is stored, who makes it and who runs it.
+/// One entry of the table below: what is stored, and who runs it.
 struct Form {
   const char *technique, *scheme;
   std::string format;
   Engines engines;
-  const char* tool;  ///< "" = libadvisor
   double sparsity = 0;
   const char* pattern = "";
 };
@@ -28,33 +28,31 @@ struct Form {
 std::vector<Form> quantized_forms() {
   const std::string modelopt = "modelopt", gguf = "gguf";
   const Engines tensorrt{"tensorrt-llm"}, llama{"llama.cpp"};
-  const char *compressor = "llm-compressor", *optimizer = "NVIDIA Model Optimizer", *quantize = "llama-quantize";
-  return {{"rtn", "W8A16-channel", compressed_tensors, loads_folders, ""},
-          {"rtn", "W4A16-g128", compressed_tensors, loads_folders, ""},
-          {"rtn", "W4A16-g32", compressed_tensors, loads_folders, ""},
-          {"gptq", "W4A16-g128", compressed_tensors, loads_folders, compressor},
-          {"awq", "W4A16-g128", compressed_tensors, loads_folders, compressor},
-          {"autoround", "W4A16-g128", compressed_tensors, loads_folders, "AutoRound"},
-          {"fp8", "W8A8-fp8", compressed_tensors, serves_folders, compressor},
-          {"smoothquant", "W8A8-int8", compressed_tensors, serves_folders, compressor},
-          {"nvfp4", "W4A4-nvfp4", compressed_tensors, serves_folders, compressor},
-          {"fp8", "W8A8-fp8", modelopt, tensorrt, optimizer},
-          {"smoothquant", "W8A8-int8", modelopt, tensorrt, optimizer},
-          {"awq", "W4A16-g128", modelopt, tensorrt, optimizer},
-          {"nvfp4", "W4A4-nvfp4", modelopt, tensorrt, optimizer},
-          {"rtn", "Q8_0", gguf, llama, ""},
-          {"gguf-k", "Q6_K", gguf, llama, quantize},
-          {"gguf-k", "Q5_K_M", gguf, llama, quantize},
-          {"gguf-k", "Q4_K_M", gguf, llama, quantize},
-          {"rtn", "Q4_1", gguf, llama, ""},
-          {"rtn", "Q4_0", gguf, llama, ""},
-          {"gguf-k", "Q3_K_M", gguf, llama, quantize}};
+  return {{"rtn", "W8A16-channel", compressed_tensors, loads_folders},
+          {"rtn", "W4A16-g128", compressed_tensors, loads_folders},
+          {"rtn", "W4A16-g32", compressed_tensors, loads_folders},
+          {"gptq", "W4A16-g128", compressed_tensors, loads_folders},
+          {"awq", "W4A16-g128", compressed_tensors, loads_folders},
+          {"autoround", "W4A16-g128", compressed_tensors, loads_folders},
+          {"fp8", "W8A8-fp8", compressed_tensors, serves_folders},
+          {"smoothquant", "W8A8-int8", compressed_tensors, serves_folders},
+          {"nvfp4", "W4A4-nvfp4", compressed_tensors, serves_folders},
+          {"fp8", "W8A8-fp8", modelopt, tensorrt},
+          {"smoothquant", "W8A8-int8", modelopt, tensorrt},
+          {"awq", "W4A16-g128", modelopt, tensorrt},
+          {"nvfp4", "W4A4-nvfp4", modelopt, tensorrt},
+          {"rtn", "Q8_0", gguf, llama},
+          {"gguf-k", "Q6_K", gguf, llama},
+          {"gguf-k", "Q5_K_M", gguf, llama},
+          {"gguf-k", "Q4_K_M", gguf, llama},
+          {"rtn", "Q4_1", gguf, llama},
+          {"rtn", "Q4_0", gguf, llama},
+          {"gguf-k", "Q3_K_M", gguf, llama}};
 }
 
 std::vector<Form> pruned_forms() {
-  return {
-      {"sparsegpt", "W16A16", compressed_tensors, loads_folders, "llm-compressor", 0.5, "2:4"},
-      {"shortgpt", "W16A16", "safetensors", loads_folders, "the published ShortGPT code", 0.25, "structured-depth"}};
+  return {{"sparsegpt", "W16A16", compressed_tensors, loads_folders, 0.5, "2:4"},
+          {"shortgpt", "W16A16", "safetensors", loads_folders, 0.25, "structured-depth"}};
 }
 
 TreatmentChoice choice_of(const Form& form, const std::string& engine) {
@@ -65,11 +63,13 @@ TreatmentChoice choice_of(const Form& form, const std::string& engine) {
   choice.variant.sparsity = form.sparsity;
   choice.variant.pattern = form.pattern;
   choice.variant.engine = engine;
-  choice.executable = *form.tool == '\0';
-  if (choice.executable && form.format == "gguf") choice.gguf_type = form.scheme;
   const bool pruned = form.sparsity > 0;
   const bool sparse = std::string(form.pattern) == "2:4";
-  choice.steps = {{sparse ? "sparsify" : pruned ? "prune" : "quantize", form.technique, form.tool}};
+  choice.steps = {{sparse   ? "sparsify"
+                   : pruned ? "prune"
+                            : "quantize",
+                   form.technique, other_tool(form.technique, pruned && !sparse ? "ShortGPT" : "", form.format),
+                   recipe_for(choice.variant)}};
   choice.parts = {choice.variant};
   return choice;
 }
@@ -83,7 +83,10 @@ TreatmentChoice pruned_and_quantized(const Form& form, const std::string& engine
   quantized.scheme = "W4A16-g128";
   quantized.format = compressed_tensors;
   quantized.engine = engine;
-  choice.steps.push_back({"quantize", "gptq", "llm-compressor"});
+  // The backend's codes of a weight that is 0 need not be 0: a 2:4 pattern would be lost.
+  const bool pattern_stays = choice.variant.pattern != "2:4";
+  choice.steps.push_back({"quantize", "gptq", other_tool("gptq", "", compressed_tensors),
+                          pattern_stays ? recipe_for(quantized) : std::nullopt});
   choice.parts.push_back(quantized);
   choice.variant.technique = "joint";
   choice.variant.scheme = quantized.scheme;
@@ -91,16 +94,17 @@ TreatmentChoice pruned_and_quantized(const Form& form, const std::string& engine
   return choice;
 }
 
-/// Layers between four and eight bits so that the budget is just used: the backend ranks them by sensitivity.
+/// Layers between four and eight bits so that the budget is just used: the backend ranks them by sensitivity. The part
+/// of eight bits is counted as rounding, than which GPTQ does no worse.
 TreatmentChoice mixed_precision(const std::string& engine) {
-  auto choice = choice_of({"rtn", "W4A16-g128", compressed_tensors, loads_folders, ""}, engine);
+  auto choice = choice_of({"gptq", "W4A16-g128", compressed_tensors, loads_folders}, engine);
   Variant upper = choice.variant;
-  upper.scheme = "W8A16-channel";
+  upper.technique = "rtn", upper.scheme = "W8A16-channel";
   choice.parts = {choice.variant, upper};
   choice.variant.technique = "mixed";
   choice.upper = upper.scheme;
-  choice.executable = false;
-  choice.steps = {{"quantize", "mixed", "a mixed-precision solver"}};
+  choice.steps = {{"quantize", "mixed", other_tool("mixed", "", compressed_tensors),
+                   mixed_recipe(choice.variant, choice.upper, bits_per_weight(choice.upper))}};
   return choice;
 }
 
@@ -183,8 +187,7 @@ TreatmentChoice as_published(const std::string& engine, Native native) {
   if (engine != "llama.cpp") return choice;
   choice.variant.format = "gguf";
   choice.variant.scheme = native == Native::mxfp4 ? "MXFP4" : "F16";
-  if (native != Native::mxfp4) choice.executable = true, choice.gguf_type = "F16";
-  choice.steps = {{"convert", "none", choice.executable ? "" : "convert_hf_to_gguf.py of llama.cpp"}};
+  choice.steps = {{"convert", "none", other_tool("none", "", "gguf"), recipe_for(choice.variant)}};
   return choice;
 }
 
@@ -192,12 +195,24 @@ void set_cache(TreatmentChoice& choice, const std::string& kv) {
   choice.variant.kv = kv;
   if (choice.quantized_kv || kv_value_bytes(kv) >= 2) return;
   choice.quantized_kv = true;
-  choice.steps.push_back({"quantize_kv", "kv-quant", ""});
+  for (auto& step : choice.steps) {
+    if (!step.recipe) continue;
+    auto variant = choice.parts.empty() ? choice.variant : choice.parts.back();
+    variant.kv = kv;
+    step.recipe = choice.upper.empty() ? recipe_for(variant)
+                                       : mixed_recipe(choice.variant, choice.upper, bits_per_weight(choice.upper));
+  }
+  choice.steps.push_back({"quantize_kv", "kv-quant", "", {}});
 }
 
 Native native_of(const Model& model) {
   if (model.native_dtype.starts_with("fp8")) return Native::fp8;
   return model.native_dtype.starts_with("mxfp4") ? Native::mxfp4 : Native::sixteen_bit;
+}
+
+const Recipe* TreatmentChoice::recipe() const {
+  const std::size_t making = steps.size() - (quantized_kv ? 1 : 0);
+  return making == 1 && steps.front().recipe ? &*steps.front().recipe : nullptr;
 }
 
 std::string TreatmentChoice::kind() const {

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/hardware.h"
 #include "core/knowledge.h"
 #include "core/profile.h"
+#include "core/recipe.h"
 #include "core/variant.h"
 
 namespace advisor {
@@ -25,9 +27,10 @@ enum class Origin : std::uint8_t {
 
 /// A tool's part in it, in order of execution.
 struct MakingStep {
-  std::string kind;       ///< prune, sparsify, quantize, quantize_kv
-  std::string technique;  ///< data/techniques.csv
-  std::string tool;       ///< who does it; empty: libadvisor itself
+  std::string kind;                ///< prune, sparsify, quantize, convert, quantize_kv
+  std::string technique;           ///< data/techniques.csv
+  std::string tool;                ///< who does it where libadvisor's backend does not
+  std::optional<Recipe> recipe{};  ///< by which the backend does it
 };
 
 struct TreatmentChoice {
@@ -39,9 +42,9 @@ struct TreatmentChoice {
   std::vector<Variant> parts;
   bool quantized_kv = false;  ///< is one of the factors, beside `parts`
   std::string upper{};        ///< mixed precision: the scheme of the layers that keep more bits than variant.scheme
-  std::string gguf_type{};    ///< libadvisor writes it: the type of the GGUF file
-  bool executable = false;    ///< libadvisor makes it today
-  std::string kind() const;   ///< none, quantization, pruning or mixed, as rules read it
+  /// By which the backend makes all of it, of models that it runs (backend.h); nullptr: it cannot.
+  const Recipe* recipe() const;
+  std::string kind() const;  ///< none, quantization, pruning or mixed, as rules read it
 };
 
 /// The publisher's own weights on an engine.

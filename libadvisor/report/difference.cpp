@@ -124,6 +124,31 @@ Block rejections(const Recommendation& before, const Recommendation& after) {
   return table;
 }
 
+/// What became of each variant that either of them asked about, and why where that differs.
+Block answered(const Recommendation& before, const Recommendation& after) {
+  const auto index = [](const Recommendation& r) {
+    std::map<std::string, std::string> all;
+    for (const auto& one : r.answered) {
+      std::string became(name(one.judgement));
+      if (one.judgement == Judgement::option) became += " #" + std::to_string(one.option);
+      all[one.asked + (one.task.empty() ? "" : " for " + one.task)] = became + ": " + one.because;
+    }
+    return all;
+  };
+  const auto old = index(before), now = index(after);
+  Block table{Kind::table, "", {{"asked about", "before", "after"}}};
+  for (const auto& [what, became] : old) {
+    const auto found = now.find(what);
+    if (found == now.end())
+      table.rows.push_back({what, became, "not asked"});
+    else if (found->second != became)
+      table.rows.push_back({what, became, found->second});
+  }
+  for (const auto& [what, became] : now)
+    if (!old.contains(what)) table.rows.push_back({what, "not asked", became});
+  return table;
+}
+
 }  // namespace
 
 Page difference(const Recommendation& before, const Recommendation& after) {
@@ -139,6 +164,7 @@ Page difference(const Recommendation& before, const Recommendation& after) {
   };
   section("The question", question(before, after));
   section("Options", options(before, after));
+  section("What was asked about", answered(before, after));
   section("Rejections", rejections(before, after));
   if (before.knowledge_digest != after.knowledge_digest)
     page.push_back({Kind::list,

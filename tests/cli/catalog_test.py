@@ -100,6 +100,13 @@ class Catalog(CliTest):
         self.assertIn("technique gptq\n", text)
         self.assertIn("sources of these rows", text)
 
+    def test_fields_of_tasks_and_of_what_is_asked_about(self):
+        fields = {row["field"]: row for row in self.rows("fields")}
+        for field in ("tasks.<n>.share", "tasks.<n>.task.type", "tasks.<n>.accuracy.retain", "consider.<n>.scheme",
+                      "consider.<n>.technique", "workload.context"):
+            self.assertTrue(fields[field]["meaning"], field)
+        self.assertEqual(fields["tasks.<n>.share"]["default"], "1")
+
     def test_refusals(self):
         self.refused("catalog", "modles", expect=2, says=["modles", "models"])
         self.refused("catalog", expect=2, says=["what"])

@@ -1,6 +1,7 @@
 """From a recommendation to a measured model: recommend --out, explain, diff, apply, and the shipped JSON Schema."""
 
 import json
+import shlex
 import unittest
 
 from cli import CliTest, main
@@ -110,6 +111,78 @@ class Decision(CliTest):
             # what was promised holds within what so few questions can tell
             self.assertGreaterEqual(new["high"], kept["low"] * old["low"])
         self.refused("apply", path, "--model", self.tiny, "--out", out, expect=2, says=["exists"])
+
+    #: engine, and what is wanted of it: technique, scheme, cache; by which technique and scheme or type of the backend;
+    #: whether it needs a text
+    made_here = [
+        ("vllm", "rtn", "W4A16-g128", "fp16", "rtn", "W4A16-g128", False),
+        ("vllm", "gptq", "W4A16-g128", "fp16", "gptq", "W4A16-g128", True),
+        ("vllm", "awq", "W4A16-g128", "fp8", "awq", "W4A16-g128", True),
+        ("vllm", "mixed", "W4A16-g128", "fp16", "gptq", "W4A16-g128", True),
+        ("vllm", "smoothquant", "W8A8-int8", "fp16", "smoothquant", "W8A8-int8", True),
+        ("vllm", "fp8", "W8A8-fp8", "fp16", "rtn", "W8A8-fp8", False),
+        ("vllm", "nvfp4", "W4A4-nvfp4", "fp16", "rtn", "W4A4-nvfp4", True),
+        ("tensorrt-llm", "fp8", "W8A8-fp8", "fp8", "rtn", "W8A8-fp8-tensor-static", True),
+        ("llama.cpp", "rtn", "Q4_0", "q8_0", "none", "Q4_0", False),
+        ("llama.cpp", "gguf-k", "Q5_K_M", "fp16", "none", "Q5_K_M", False),
+    ]
+
+    def only(self, engine, technique, scheme, kv):
+        """A recommendation in which rules of one's own leave nothing but one variant."""
+        (self.folder / "only.yaml").write_text(f"""- id: only-this
+  kind: forbid
+  code: rule
+  when: variant.technique != "{technique}" or variant.scheme != "{scheme}" or variant.kv != "{kv}"
+  because: Another variant is wanted.
+  sources: [profile]
+""")
+        settings = ["engine=" + engine, "hardware.memory=1 GiB", "confidence=0.5", "accuracy.retain=0.05"]
+        sets = [word for setting in settings for word in ("--set", setting)]
+        return self.recommendation(*sets, "--rules", self.folder / "only.yaml", name="only.json")
+
+    def test_every_variant_that_the_backend_makes_is_applied(self):
+        calibration = self.source / "examples/calibration"
+        for engine, technique, scheme, kv, by, what, learns in self.made_here:
+            with self.subTest(f"{technique} {scheme} {engine}"):
+                path, out = self.only(engine, technique, scheme, kv), self.folder / f"{technique}-{scheme}-{engine}"
+                option = json.loads(path.read_text())["options"][0]
+                self.assertEqual((option["technique"], option["kv"]), (technique, kv))
+                self.assertEqual("--calibration TEXT" in option["apply_command"], learns)
+                for line in (f"technique: {by}", what, *(["kv_cache: fp8"] if kv == "fp8" else [])):
+                    self.assertIn(line, option["recipe"])
+                where = ["apply", path, "--model", self.tiny, "--out", out]
+                text = ["--calibration", calibration, "--samples", 8, "--sequence-length", 64, "--memory", "2GiB"]
+                if learns:
+                    self.refused(*where, expect=2, says=["--calibration"])
+                    self.assertFalse(out.exists())
+                done = self.json_of(*where, *(text if learns else []), "--threads", 1)
+                output = done["compression"]["outputs"][0]
+                # solved matrices are compared with what the solver left, which has no bound beforehand
+                self.assertTrue(all(t["relative_error"] <= t["budget"] for t in output["tensors"] if t["budget"] > 0))
+                self.assertEqual(len(output["sha256"]), 64)
+                # the recipe as it is written does the same
+                recipe, again = self.folder / "recipe.yaml", out.with_name(out.name + "-again")
+                recipe.write_text(option["recipe"])
+                self.run_advisor("compress", self.tiny, again, "--recipe", recipe, *(text if learns else []))
+                for file in ("model.safetensors", "model.gguf"):
+                    if (out / file).exists():
+                        self.assertEqual((out / file).read_bytes(), (again / file).read_bytes())
+
+    def test_the_commands_run_as_they_are_printed(self):
+        answer = json.loads(self.recommendation().read_text())
+        option = answer["options"][0]
+        for name, there in (("examples", self.source / "examples"), ("SUITE", self.suite)):
+            (self.folder / name).symlink_to(there)
+        (self.folder / "RECOMMENDATION.json").write_text(json.dumps(answer))
+        for command in (option["apply_command"], option["verify_command"]):
+            words = shlex.split(command)
+            self.assertEqual(words[0], "advisor")
+            self.run_advisor(*words[1:], cwd=self.folder)
+        # a written folder names itself
+        self.run_advisor("recommend", self.first_light, "--out", self.folder / "answer", cwd=self.source)
+        written = json.loads((self.folder / "answer/recommendation.json").read_text())
+        self.assertIn(str(self.folder / "answer"), written["options"][0]["apply_command"])
+        self.assertNotIn("RECOMMENDATION.json", (self.folder / "answer/recommendation.md").read_text())
 
     def test_apply_refuses_what_cannot_be_made(self):
         path = self.recommendation(profile=self.profile(FITS_AS_IT_IS), name="keep.json")

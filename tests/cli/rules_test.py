@@ -100,6 +100,17 @@ class Rules(CliTest):
         self.assertEqual(answer["outcome"], "infeasible")
         self.assertIn("house-nothing-goes", [r["rule"] for r in answer["rejections"]])
 
+    def test_own_rules_count_in_the_digest_of_the_knowledge(self):
+        profile = self.write("p.yaml", PROFILE)
+        own = self.write("own/rules.yaml", OWN)
+        moved = self.write("other/name.yaml", "# the same\n" + OWN)
+        changed = self.write("changed.yaml", OWN.replace("8 GiB", "9 GiB"))
+        digest = lambda *args: self.json_of("recommend", profile, *args)["knowledge"]["digest"]
+        shipped = digest()
+        self.assertTrue(digest("--rules", own).startswith(shipped + "+rules:"))
+        self.assertEqual(digest("--rules", own), digest("--rules", moved))
+        self.assertNotEqual(digest("--rules", own), digest("--rules", changed))
+
     def test_own_rules_from_the_environment(self):
         self.write("one/a.yaml", OWN)
         self.write("two/b.yaml", NOTHING_GOES)

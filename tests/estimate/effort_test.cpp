@@ -178,7 +178,54 @@ TEST(Effort, OurBackendGoesThroughTheModelTileByTile) {
   EXPECT_THAT(own.how, HasSubstr("libadvisor"));
   EXPECT_THAT(tool.how, HasSubstr("reference tool"));
   EXPECT_NE(own.hours.sources, tool.hours.sources);
-  EXPECT_EQ(technique_work("gptq", true), technique_work("gptq")) << "what it does not run, the tool does";
+  EXPECT_EQ(technique_work("autoround", true), technique_work("autoround")) << "what it does not run, the tool does";
+}
+
+TEST(Effort, OurBackendLearnsBlockByBlockOnTheHost) {
+  const auto hours = [](const Model& model, const char* technique, const Hardware& machine) {
+    return compress(model, technique, machine, true).hours.mean;
+  };
+  for (const char* technique : {"smoothquant", "gptq", "awq", "mixed"}) {
+    const auto own = compress(llama_8b(), technique, cpu(200e9), true);
+    EXPECT_LT(own.peak_memory, 8e9) << technique << ": a block at a time";
+    EXPECT_THAT(own.how, HasSubstr("libadvisor"));
+    EXPECT_THAT(own.hours.sources, testing::Contains("benchmarks/lab_table.py"));
+    EXPECT_GT(own.hours.mean, compress(llama_8b(), "rtn", cpu(200e9), true).hours.mean) << technique;
+    EXPECT_LT(hours(llama_8b(), technique, cpu(400e9)), hours(llama_8b(), technique, cpu(100e9))) << "more cores";
+    EXPECT_NEAR(hours(llama_8b(), technique, an_h100()), hours(llama_8b(), technique, an_a100()), 0.01)
+        << "the accelerator is not used";
+  }
+  EXPECT_LT(hours(llama_8b(), "smoothquant", cpu(200e9)), hours(llama_8b(), "gptq", cpu(200e9)));
+  EXPECT_LT(hours(llama_8b(), "gptq", cpu(200e9)), hours(llama_8b(), "awq", cpu(200e9)));
+  EXPECT_LT(hours(llama_8b(), "gptq", cpu(200e9)), hours(llama_8b(), "mixed", cpu(200e9)));
+}
+
+/// Seconds with one core that does what is assumed of one, and nothing to read or write.
+double own_seconds(const ModelWork& model, TechniqueWork work, double tokens) {
+  JobRates rates;
+  rates.cores = 1, rates.disk = 1e30, rates.memory = rates.matrix = rates.fp32 = 1;
+  if (tokens > 0) work.tokens = tokens;
+  return 3600 * std::exp(job_cost(Job::compress, model, &work, 0, rates).log_hours.mean);
+}
+
+TEST(Effort, OurJobsTakeAboutWhatTheyTookOnTheLabModels) {
+  // docs/compression.md, "On the lab models": processor seconds, 32,768 tokens; a program's start of a second aside
+  Model large = llama("large", 8e6, 5, 384, 768, 6);
+  large.kv_heads = 2, large.head_dim = 64, large.vocab = 4096, large.tie_embeddings = true;
+  const auto model = *model_work(large);
+  const std::pair<const char*, double> measured[] = {{"smoothquant", 13.4}, {"gptq", 16.0}, {"awq", 22.0}};
+  for (const auto& [technique, seconds] : measured) {
+    const double modelled = own_seconds(model, *technique_work(technique, true), 32768) - 1;
+    EXPECT_GT(modelled, seconds / 1.4) << technique;
+    EXPECT_LT(modelled, seconds * 1.4) << technique;
+  }
+  ModelWork billion;
+  billion.params = billion.linear = 1e9;
+  for (const auto& [technique, seconds] : {std::pair("gguf-k", 14.8), {"gguf-i", 24.6}, {"rtn", 4.4}}) {
+    const double modelled = own_seconds(billion, *technique_work(technique, true), 0);
+    EXPECT_GT(modelled, seconds / 2) << technique;
+    EXPECT_LT(modelled, seconds * 2) << technique;
+  }
 }
 
 TEST(Effort, AMixtureIsCalibratedWithAllItsExperts) {

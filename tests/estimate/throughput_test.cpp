@@ -131,6 +131,21 @@ TEST_F(Throughput, UnknownGroundIsWider) {
   EXPECT_GT(format->log.sd, known->log.sd);
 }
 
+TEST_F(Throughput, FourBitFloatsWithoutTheirUnitsRunAsWeightsOfFourBits) {
+  Variant variant;
+  variant.scheme = "W4A4-nvfp4", variant.format = "compressed-tensors", variant.engine = "vllm";
+  Variant weights_only = variant;
+  weights_only.scheme = "W4A16-g128";
+  Device device = a100().device;
+  device.fp4.reset();
+  const auto emulated = speed_levels(variant, device, false), usual = speed_levels(weights_only, device, false);
+  EXPECT_EQ(emulated.format, usual.format);
+  EXPECT_EQ(emulated.arithmetic, usual.arithmetic);
+  device.fp4 = 9e15;
+  EXPECT_NE(speed_levels(variant, device, false).arithmetic, usual.arithmetic);
+  EXPECT_NE(speed_levels(variant, device, false).format, usual.format);
+}
+
 TEST_F(Throughput, SliceAnswersAsTheWhole) {
   knowledge.fits = fit_speed(knowledge);
   knowledge.speed.push_back(row("v", model, "W4A16-GPTQ", 4, rate_of(model, "W4A16-g128")));

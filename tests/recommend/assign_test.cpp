@@ -27,8 +27,10 @@ Assigning random_problem(unsigned seed) {
     one.base = size, one.base_variance = 0.01 * size;
     one.cache = 0.2 * uniform(random), one.cache_sd = 0.01;
     one.quality = uniform(random);
+    if (seed % 3 == 0 && uniform(random) < 0.5) one.host = 2 * size, one.host_variance = 0.1;
     p.servants.push_back(one);
   }
+  p.host_available = 12 * uniform(random);
   p.available = 3 + 15 * uniform(random), p.available_sd = 0.1;
   p.concurrency = 1 + static_cast<double>(random() % 20);
   return p;
@@ -130,6 +132,26 @@ TEST(Assign, DominatedServantsAreNotMissed) {
       EXPECT_NEAR(a->cost, b->cost, 1e-9);
     }
   }
+}
+
+TEST(Assign, WhatLiesInTheHostsMemoryAddsUp) {
+  Assigning p;
+  p.shares = {0.5, 0.5};
+  p.available = 100, p.available_sd = 0.1;
+  for (int i = 0; i < 2; ++i) {
+    Servant one;
+    one.cost = {i == 0 ? 1.0 : not_allowed, i == 1 ? 1.0 : not_allowed};
+    one.base = 10, one.host = 20, one.host_variance = 1;
+    p.servants.push_back(one);
+  }
+  p.host_available = 50;
+  const auto found = assign(p);
+  ASSERT_TRUE(found);
+  EXPECT_DOUBLE_EQ(found->host, 40);
+  p.host_available = 35;  // enough for each, not for both
+  EXPECT_FALSE(assign(p));
+  p.servants[1].host = p.servants[1].host_variance = 0;
+  EXPECT_TRUE(assign(p));
 }
 
 TEST(Assign, SharesMakeWholeSequences) {

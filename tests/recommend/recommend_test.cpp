@@ -8,7 +8,9 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/fields.h"
 #include "core/json.h"
+#include "recommend/backend.h"
 #include "recommend/fixture.h"
 #include "report/explain.h"
 
@@ -69,11 +71,60 @@ TEST_F(Recommend, ExecutableOptionsCarryARecipe) {
   profile.model = "meta-llama/Llama-3.1-70B-Instruct";
   const auto answer = ask();
   for (const auto& option : answer.options) {
-    EXPECT_EQ(option.recipe.has_value(), option.variant.technique == "rtn" || option.variant.technique == "mixed")
-        << option.variant.id();
+    EXPECT_TRUE(option.recipe.has_value() || option.variant.technique == "autoround") << option.variant.id();
+    if (!option.recipe) continue;
+    const bool learns = needs_calibration(*option.recipe);
+    EXPECT_EQ(learns, option.apply_command.find("--calibration TEXT") != std::string::npos) << option.variant.id();
+    EXPECT_THAT(option.steps.front(), HasSubstr("with advisor compress and the recipe"));
+    ASSERT_TRUE(option.route.hours);
+    EXPECT_FALSE(option.route.hours->sources.empty()) << option.variant.id();
     EXPECT_FALSE(option.steps.empty());
     EXPECT_FALSE(option.launch.empty());
   }
+}
+
+TEST_F(Recommend, WhatTheBackendDoesNotRunIsMadeByOtherTools) {
+  profile.model = "meta-llama/Llama-3.1-70B-Instruct";
+  for (auto& model : knowledge.models) model.architecture = "bloom";
+  for (const auto& option : ask().options) {
+    EXPECT_FALSE(option.recipe) << option.variant.id();
+    EXPECT_EQ(option.apply_command, "");
+    EXPECT_TRUE(option.action != "compress" || option.steps.front().find("libadvisor does not") != std::string::npos);
+  }
+}
+
+TEST_F(Recommend, OtherToolsAreAdvisedWhereLibadvisorTakesTooLong) {
+  profile.model = "meta-llama/Llama-3.1-70B-Instruct";
+  knowledge.rules.push_back(forbid("only-gptq", "rule", "variant.technique != \"gptq\"", "Another is wanted."));
+  const auto judged = [&](double hours) {
+    profile.budget.hours_to_compress = hours;
+    return ask().options.at(0);
+  };
+  const auto slow = judged(1e4), fast = judged(60);
+  ASSERT_TRUE(slow.recipe && slow.route.hours && fast.route.hours);
+  EXPECT_FALSE(fast.recipe);
+  EXPECT_LT(fast.route.hours->mean, slow.route.hours->mean);
+  EXPECT_THAT(fast.steps.front(), HasSubstr("in llm-compressor: libadvisor would take longer"));
+}
+
+TEST_F(Recommend, MixedPrecisionIsABudgetThatTheBackendSpends) {
+  profile.model = "meta-llama/Llama-3.1-70B-Instruct";
+  profile.engine = "vllm";
+  hardware.device.memory = 64.0 * (1 << 30);
+  const auto rules = knowledge.rules;
+  knowledge.rules.push_back(forbid("only-mixed", "rule", "variant.technique != \"mixed\"", "Another is wanted."));
+  const auto mixed = ask().options.at(0);
+  ASSERT_TRUE(mixed.recipe && mixed.recipe->budget);
+  EXPECT_GT(mixed.recipe->budget->bits_per_weight, 4.125);
+  EXPECT_LT(mixed.recipe->budget->bits_per_weight, 8);
+  EXPECT_THAT(mixed.recipe->budget->candidates, testing::ElementsAre("W4A16-g128", "W8A16-channel"));
+  // Where all layers fit with eight bits there is nothing to mix: rounding does it without a measurement.
+  hardware.device.memory = 141.0 * (1 << 30);
+  knowledge.rules = rules;
+  set_field(profile, "consider.0", "mixed W4A16-g128 engine=vllm");
+  const auto answer = ask();
+  EXPECT_EQ(answer.answered.front().judgement, Judgement::dominated);
+  for (const auto& option : answer.options) EXPECT_NE(option.variant.technique, "mixed");
 }
 
 TEST_F(Recommend, GgufRecipesNameTheBlockType) {

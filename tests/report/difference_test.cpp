@@ -43,6 +43,25 @@ TEST(Difference, ListsTheFieldsOfTasks) {
     EXPECT_THAT(text, HasSubstr(part));
 }
 
+TEST(Difference, SaysWhatBecameOfWhatWasAskedAbout) {
+  const auto asked = [](const char* text, Judgement judgement, const char* because) {
+    Answered one;
+    one.asked = text, one.judgement = judgement, one.because = because;
+    return one;
+  };
+  auto before = sample(), after = sample();
+  before.answered = {asked("Q2_K", Judgement::rejected, "too inexact"), asked("awq", Judgement::option, "first"),
+                     asked("fp8", Judgement::undecided, "no rates")};
+  after.answered = {asked("Q2_K", Judgement::dominated, "option 1 is better"), asked("awq", Judgement::option, "first"),
+                    asked("2:4", Judgement::rejected, "no units")};
+  const auto text = as_text(difference(before, after));
+  for (const char* part : {"rejected: too inexact", "dominated: option 1 is better", "not asked", "undecided: no rates",
+                           "rejected: no units"})
+    EXPECT_THAT(text, HasSubstr(part));
+  EXPECT_THAT(text, Not(HasSubstr("option #0: first"))) << "of awq nothing changed";
+  EXPECT_THAT(as_text(difference(before, before)), Not(HasSubstr("asked about")));
+}
+
 TEST(Difference, NamesOwnRulesAndLocalRowsThatDiffer) {
   auto before = sample(), after = sample();
   before.knowledge_digest = "0123456789abcdef+rules:aaaaaaaaaaaaaaaa";

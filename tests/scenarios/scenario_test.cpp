@@ -211,7 +211,7 @@ TEST(Scenarios, AreAtLeastEighty) { EXPECT_GE(scenario::all_names().size(), 80u)
 TEST(Scenarios, FirstLightIsCompressedByWhatLibadvisorExecutes) {
   const auto profile = load_profile(fs::path(ADVISOR_SOURCE_DIR) / "examples/profiles/first-light.yaml");
   Model tiny;  // as the facade reads it from the folder
-  tiny.id = profile.model;
+  tiny.id = profile.model, tiny.architecture = "LlamaForCausalLM";
   tiny.params = 1115008;
   tiny.layers = 3, tiny.hidden = 128, tiny.intermediate = 384, tiny.heads = 4, tiny.kv_heads = 2, tiny.head_dim = 32;
   tiny.vocab = 4096, tiny.max_context = 256;
