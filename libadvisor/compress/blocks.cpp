@@ -15,7 +15,7 @@
 namespace advisor {
 namespace {
 
-/// Rows [begin, begin + rows) of codes whose scales belong to single rows, or to all of them.
+/// Rows [begin, begin + rows) of codes whose scales belong to single rows.
 QuantizedTensor slice(const QuantizedTensor& all, std::int64_t begin, std::int64_t rows) {
   QuantizedTensor part;
   part.rows = rows;
@@ -30,12 +30,8 @@ QuantizedTensor slice(const QuantizedTensor& all, std::int64_t begin, std::int64
   };
   const std::int64_t groups = all.scheme.groups(all.cols);
   cut(all.codes, part.codes, all.cols);
-  if (all.scheme.block_rows == 0) {
-    part.scales = all.scales;
-  } else {
-    cut(all.scales, part.scales, groups);
-    cut(all.zeros, part.zeros, groups);
-  }
+  cut(all.scales, part.scales, groups);
+  cut(all.zeros, part.zeros, groups);
   return part;
 }
 
@@ -233,7 +229,8 @@ class BlockCompressor {
 
   void write_solution(std::size_t output, const Part& part, const QuantizedTensor& all, std::int64_t begin) {
     const std::size_t tensor = index_.at(part.name);
-    if (all.scheme.block_rows > 1) return outputs_.write_codes(output, tensor, 0, all, {});
+    // Rows that share scales go together, and a scale of the whole tensor with the whole tensor.
+    if (all.scheme.block_rows != 1) return outputs_.write_codes(output, tensor, 0, all, {});
     const std::int64_t height = tile_rows(as_matrix(job_.source->tensors()[tensor]));
     parallel_for((part.rows + height - 1) / height, job_.threads, [&](std::int64_t i) {
       const std::int64_t at = i * height, rows = std::min(height, part.rows - at);

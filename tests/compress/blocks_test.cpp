@@ -83,6 +83,22 @@ TEST_F(Blocks, ScalesOfActivationsComeFromCalibration) {
   EXPECT_NEAR(scales[0] / scales[1], 6, 1e-4);
 }
 
+TEST_F(Blocks, AScaleOfTheWholeTensorServesMatricesOfManyTiles) {
+  testing::ModelSpec wide;
+  wide.hidden = 512, wide.intermediate = 1024, wide.layers = 1;
+  const fs::path model = testing::write_model(temp_ / "wide", wide);
+  run_compression(testing::request(model, temp_ / "fp8", "W8A8-fp8-tensor"), {});
+  const std::string name = "model.layers.0.mlp.gate_proj.weight";
+  const Tensor before = open_checkpoint(model)->load(name), after = open_checkpoint(temp_ / "fp8")->load(name);
+  double squares = 0, errors = 0;
+  for (std::size_t i = 0; i < before.span().size(); ++i) {
+    const double w{before.span()[i]}, e = w - double{after.span()[i]};
+    squares += w * w;
+    errors += e * e;
+  }
+  EXPECT_LT(errors, 0.04 * 0.04 * squares) << "three bits of mantissa lose at most 1/16, 0.027 on average";
+}
+
 TEST_F(Blocks, CalibratedTechniquesLoseLessThanRounding) {
   const auto original = open_checkpoint(testing::tiny());
   auto plain = request(temp_ / "rtn", "rtn", "W4A16-g64");
