@@ -69,7 +69,7 @@ void refit_units(const Moments& m, const AffineGroupFit& fit, int super_lanes, L
   }
 }
 
-constexpr int refits = 2;  ///< measured: the third gains less than 0.1 % of the error (benchmarks/bench_blocks)
+constexpr int refits = 2;  ///< measured: the third gains less than 0.1 % of the error
 
 }  // namespace
 

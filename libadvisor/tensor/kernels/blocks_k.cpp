@@ -158,7 +158,7 @@ bool encode_symmetric(const SymmetricFormat& format, const BlockSearch& search, 
   return true;
 }
 
-// Trials were measured on weights of trained models (benchmarks/bench_blocks): more of them or a wider reach lower the
+// Trials were measured on weights of trained models: more of them or a wider reach lower the
 // error by less than half a percent.
 constexpr AffineFormat q2_k{{3, {-0.9F, 0.15F, 13}, {0, 15, 1}, 16}, 84, put_q2_k};
 constexpr AffineFormat q4_k{{15, {-1.4F, 0.2F, 11}, {0, 63, 1}, 8}, 144, put_q4_k};
