@@ -12,12 +12,12 @@ namespace po = boost::program_options;
 
 /// The commands then name what --out writes.
 void name_file(Recommendation& answer, const std::string& folder) {
-  constexpr std::string_view placeholder = "RECOMMENDATION.json";
+  constexpr std::string_view any_file = "RECOMMENDATION.json";  // which the library does not write
   const bool plain = folder.find_first_of(" '\"$`\\&;|<>()*?") == std::string::npos;
   if (!plain) return;  // a shell would read it otherwise
   for (Option& option : answer.options)
-    if (const auto at = option.apply_command.find(placeholder); at != std::string::npos)
-      option.apply_command.replace(at, placeholder.size(), folder);
+    if (const auto at = option.apply_command.find(any_file); at != std::string::npos)
+      option.apply_command.replace(at, any_file.size(), folder);
 }
 
 int run(const std::vector<std::string>& args, const Command& self) {

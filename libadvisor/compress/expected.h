@@ -14,8 +14,8 @@ struct Distance {
 
 /// What verification expects of one tensor of one output.
 struct Expected {
-  /// Of its bytes (Checkpoint::read_stored) or of what it decodes to, folded over its tiles in order: the file must say
-  /// exactly that.
+  /// Of its bytes (Checkpoint::read_stored) where it was measured and has them, else of what it decodes to, folded over
+  /// its tiles in order: the file must say exactly that.
   std::uint64_t print = 0;
   bool measured = false;  ///< `distance` was taken when it was written; it has a bound then
   Distance distance;

@@ -54,7 +54,7 @@ void Outputs::write_rows(std::size_t output, std::size_t tensor, std::int64_t be
                          std::span<const float> importance, bool changed) {
   const TileBuffer stored(rows.size());
   const auto bytes = writers_[output]->write_rows(tensor, begin, rows, importance, stored.span());
-  if (changed) return keep(output, tensor, begin, stored.span(), bytes, {}, 0);
+  if (changed) return keep(output, tensor, begin, stored.span(), {}, {}, 0);
   const OutputJob& job = job_.outputs[output];
   const kernels::BlockType type = job.format->stored_type(job.plan, job.plan.tensors[tensor]);
   keep(output, tensor, begin, stored.span(), bytes, rows, storage_error_bound(rows, type, job.plan.importance));

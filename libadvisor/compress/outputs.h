@@ -65,7 +65,8 @@ class Outputs {
     std::uint64_t print = 0;
     Distance distance;
   };
-  /// `bytes`: the rows as Checkpoint::read_stored() will give them, or empty. `source` and `bound` (of the sum of
+  /// `bytes`: the rows as Checkpoint::read_stored() will give them; empty where verification has to decode them, to
+  /// measure them or because they are no run of bytes. `source` and `bound` (of the sum of
   /// squares): empty and 0 when nobody answers for the distance.
   void keep(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> decoded,
             std::span<const std::byte> bytes, std::span<const float> source, double bound);
