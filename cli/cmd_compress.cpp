@@ -31,7 +31,7 @@ std::vector<RecipeFormat> parse_formats(const std::string& text) {
 
 Recipe recipe_of(const po::variables_map& values) {
   if (values.count("recipe") != 0) {
-    for (const char* other : {"technique", "scheme", "format", "param", "tensor-type"}) {
+    for (const char* other : {"technique", "scheme", "format", "param", "tensor-type", "split-max-size"}) {
       if (values.count(other) != 0 && !values[other].defaulted()) {
         throw Error(ErrorCode::invalid_argument, std::string("--recipe already says it: leave out --") + other);
       }
@@ -54,6 +54,18 @@ Recipe recipe_of(const po::variables_map& values) {
       throw Error(ErrorCode::invalid_argument, "--tensor-type takes TARGET=TYPE, not \"" + setting + '"');
     for (RecipeFormat& format : recipe.formats)
       if (format.id == "gguf") format.tensor_types.push_back({{setting.substr(0, equals)}, setting.substr(equals + 1)});
+  }
+  if (values.count("split-max-size") != 0) {
+    const double size = parse_quantity(values["split-max-size"].as<std::string>(), Dimension::bytes);
+    if (!(size >= 1) || !(size < 0x1p62))
+      throw Error(ErrorCode::invalid_argument, "--split-max-size must be more than 0 and less than 4 EiB");
+    bool any = false;
+    for (RecipeFormat& format : recipe.formats) {
+      if (format.id != "gguf") continue;
+      format.split_max_size = static_cast<std::int64_t>(size);
+      any = true;
+    }
+    if (!any) throw Error(ErrorCode::invalid_argument, "--split-max-size is for gguf, which --format does not name");
   }
   return recipe;
 }
@@ -122,7 +134,7 @@ void print(const CompressPlan& plan, std::FILE* out) {
       engines += (engines.empty() ? "" : ", ") + engine + " (" + join(generations) + ")";
     std::fprintf(out, "  output       %s%s%s, %s -> %s%s\n", output.format.c_str(), output.type.empty() ? "" : ":",
                  output.type.c_str(), bytes(output.bytes).c_str(), output.folder.c_str(),
-                 engines.empty() ? "" : ("; read by " + engines).c_str());
+                 engines.empty() ? "; no engine known to load it" : ("; read by " + engines).c_str());
     if (output.schemes.size() > 1) std::fprintf(out, "               holds %s\n", join(output.schemes).c_str());
   }
   if (plan.precision) print(*plan.precision, out);
@@ -160,6 +172,8 @@ int run(const std::vector<std::string>& args, const Command& self) {
       "parameter of the technique, e.g. clip=mse (repeatable)")(
       "tensor-type", po::value<std::vector<std::string>>()->value_name("TARGET=TYPE")->composing(),
       "gguf: another type for some matrices, e.g. re:.*down_proj=Q6_K; the first that matches counts (repeatable)")(
+      "split-max-size", po::value<std::string>()->value_name("SIZE"),
+      "gguf: several files NAME-00001-of-00003.gguf, each with tensors of at most this size, e.g. 4GiB")(
       "recipe", po::value<std::string>()->value_name("R.yaml"),
       "steps with targets, formats and parameters from a file (docs/compression.md)")(
       "bits-per-weight", po::value<double>()->value_name("B"),

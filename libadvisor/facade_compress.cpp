@@ -8,9 +8,11 @@
 
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
+#include "core/gguf_mix.h"
 #include "estimate/layout.h"
 #include "facade_resolve.h"
 #include "recommend/backend.h"
+#include "recommend/catalog.h"
 #include "tensor/kernels/kernels.h"
 
 namespace advisor {
@@ -20,17 +22,23 @@ namespace fs = std::filesystem;
 
 using Engines = std::set<std::pair<std::string, std::string>>;  ///< engine, generation of hardware
 
-/// Those with a row that says they read this scheme in this format. The matrix spells GGUF types whole and other
-/// schemes without group: "gguf:Q4_0", "compressed-tensors:W4A16". A row for compressed-tensors as such speaks for the
-/// widths that engines have kernels for; 3 bits and the like are read by its package only.
+/// The type of blocks that most of a GGUF file of this name has; nullopt: no type of ggml.
+std::optional<GgufType> block_of(std::string_view type) {
+  const auto mix = gguf_mix_named(type);
+  return mix ? std::optional(gguf_base_type(*mix)) : std::nullopt;
+}
+
+/// Those with a row that says they read this scheme in this format. Rows of GGUF name some mixes of a type of blocks
+/// and mean the type: who reads Q2_K reads Q2_K_S, and a matrix of Q5_K.
 Engines engines_that_read(const std::string& format, const std::string& scheme,
                           const std::vector<EngineSupport>& matrix) {
-  const std::string stored = format == "gguf" ? scheme : scheme.substr(0, scheme.find('-'));
-  const bool common = format != "compressed-tensors" || scheme.starts_with("W4") || scheme.starts_with("W8");
+  const std::optional<GgufType> block = format == "gguf" ? block_of(scheme) : std::nullopt;
   Engines engines;
   for (const EngineSupport& row : matrix) {
-    const bool same = (row.format == format && common) || row.format == format + ":" + stored;
-    if (same && row.supported == "yes") engines.emplace(row.engine, row.generation);
+    if (row.supported != "yes") continue;
+    const bool same_block =
+        block && row.format.starts_with("gguf:") && block_of(std::string_view(row.format).substr(5)) == block;
+    if (same_block || speaks_for(row, format, scheme)) engines.emplace(row.engine, row.generation);
   }
   return engines;
 }

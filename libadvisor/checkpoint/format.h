@@ -32,7 +32,8 @@ struct OutputPlan {
   std::string scheme_id;  ///< "W4A16-g128"; for names and metadata
   bool kv_scales = false;   ///< write_kv_scales() will be called for every layer
   bool importance = false;  ///< GGUF: matrices come with the importance of their columns; a few mixes depend on it
-  bool resume = false;      ///< the folder holds what an interrupted run of this plan wrote: the writer goes on with it
+  std::int64_t split_max_size = 0;  ///< GGUF: bytes of tensors in one file, unless a single one is larger; 0: one file
+  bool resume = false;  ///< the folder holds what an interrupted run of this plan wrote: the writer goes on with it
 };
 
 /// Writes one model into a folder that the job created and will rename. Calls for distinct row ranges may come from
@@ -44,7 +45,7 @@ class FormatWriter {
   /// an error in each input column counts (mean square of the activation, finite and not negative), or empty when all
   /// count alike; only block types make use of it. `stored`, unless empty, has the size of `rows` and becomes what a
   /// reader will decode from the blocks, so that this can be verified without encoding again. Returns what
-  /// Checkpoint::read_stored() of these rows will.
+  /// Checkpoint::read_stored() of these rows will; nothing of a tensor that is left out, whose `stored` stays as it is.
   virtual std::vector<std::byte> write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
                                             std::span<const float> importance = {}, std::span<float> stored = {}) = 0;
   /// Rows [begin, begin + q.rows) of a tensor with a scheme; begin is a multiple of 32.
@@ -76,6 +77,8 @@ struct FormatImpl {
   /// Bytes of data of one tensor of the plan. nullptr where one file holds one scheme.
   std::int64_t (*tensor_bytes)(const OutputPlan& plan, std::size_t tensor) = nullptr;
   bool holds_kv_scales = false;
+  /// Whether the file has no place for a tensor, because its readers compute it. nullptr: everything is written.
+  bool (*leaves_out)(const TensorInfo& tensor) = nullptr;
 };
 
 std::span<const FormatImpl* const> formats();        ///< the explicit list, in registry.cpp

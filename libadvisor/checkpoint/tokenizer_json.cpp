@@ -271,7 +271,12 @@ TokenizerData parse_tokenizer(std::string_view tokenizer_json, std::string_view 
 TokenizerData read_tokenizer(const std::filesystem::path& folder, const ModelConfig& config) {
   const auto path = folder / "tokenizer.json";
   if (!std::filesystem::exists(path)) {
-    throw Error(ErrorCode::not_found, folder.string() + " has no tokenizer.json; without it text cannot be tokenized");
+    const std::string what = folder.string() + " has no tokenizer.json; ";
+    if (std::filesystem::exists(folder / "tokenizer.model"))
+      throw Error(ErrorCode::not_found,
+                  what + "its tokenizer.model is not read here. transformers makes the one of the other: " +
+                      "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)");
+    throw Error(ErrorCode::not_found, what + "without it text cannot be tokenized");
   }
   const auto settings = folder / "tokenizer_config.json";
   return parse_tokenizer(files::read_text(path, file_limit),

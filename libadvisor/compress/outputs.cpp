@@ -52,10 +52,11 @@ void Outputs::take_over(const Finished::Piece& piece) {
 
 void Outputs::write_rows(std::size_t output, std::size_t tensor, std::int64_t begin, std::span<const float> rows,
                          std::span<const float> importance, bool changed) {
+  const OutputJob& job = job_.outputs[output];
+  if (job.format->leaves_out != nullptr && job.format->leaves_out(job.plan.tensors[tensor].source)) return;
   const TileBuffer stored(rows.size());
   const auto bytes = writers_[output]->write_rows(tensor, begin, rows, importance, stored.span());
   if (changed) return keep(output, tensor, begin, stored.span(), {}, {}, 0);
-  const OutputJob& job = job_.outputs[output];
   const kernels::BlockType type = job.format->stored_type(job.plan, job.plan.tensors[tensor]);
   keep(output, tensor, begin, stored.span(), bytes, rows, storage_error_bound(rows, type, job.plan.importance));
 }

@@ -98,6 +98,9 @@ OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, Pr
   const bool own_blocks = format.id == "gguf";
   output.plan.source = request.model;
   output.plan.config = job.source->config();
+  if (!own_blocks && format.split_max_size != 0)
+    throw Error(ErrorCode::invalid_argument,
+                "format " + format.id + " is not split by request: safetensors come in files of 5 GB by themselves");
   if (!job.stored.empty()) {
     prepare_conversion(format, job, output);
     return output;
@@ -107,6 +110,7 @@ OutputJob prepare_output(RecipeFormat format, const CompressRequest& request, Pr
   if (!own_blocks && !format.tensor_types.empty())
     throw Error(ErrorCode::invalid_argument, prefix(format.tensor_types.front().places.where) + "format " + format.id +
                                                  " has no tensor_types; give each scheme a step with its targets");
+  output.plan.split_max_size = format.split_max_size;
   if (!output.format->takes_codes && !own_blocks &&
       std::ranges::any_of(request.recipe.steps, [](const RecipeStep& step) { return step.technique != "none"; }))
     throw Error(ErrorCode::invalid_argument, "format " + format.id +

@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <mutex>
+#include <optional>
 #include <sstream>
+#include <utility>
 
 #include "core/error.h"
 
@@ -21,6 +23,11 @@ class Verifier {
       : job_(job), output_(job.outputs[output]), folder_(folder), expected_(expected), file_(open_checkpoint(folder)) {
     for (const PlannedTensor& planned : output_.plan.tensors) {
       const TensorInfo* stored = file_->find(planned.source.name);
+      if (output_.format->leaves_out != nullptr && output_.format->leaves_out(planned.source)) {
+        if (stored != nullptr) fail(planned.source, "is there, which was not meant");
+        stored_.push_back(nullptr);
+        continue;
+      }
       if (stored == nullptr) fail(planned.source, "is missing");
       if (stored->shape != planned.source.shape) fail(planned.source, "has another shape");
       if (!planned.scheme &&
@@ -32,6 +39,7 @@ class Verifier {
   }
 
   void check_tile(const Tile& tile) {
+    if (stored_[tile.tensor] == nullptr) return;
     const bool measured = expected_[tile.tensor].measured;
     if (measured) {  // what the bytes decode to was compared when they were written
       const std::vector<std::byte> bytes = file_->read_stored(*stored_[tile.tensor], tile.begin, tile.end);
@@ -48,7 +56,9 @@ class Verifier {
     keep(tile, result);
   }
 
-  TensorReport finish(std::size_t tensor) {
+  /// nullopt: the format leaves it out.
+  std::optional<TensorReport> finish(std::size_t tensor) {
+    if (stored_[tensor] == nullptr) return std::nullopt;
     const PlannedTensor& planned = output_.plan.tensors[tensor];
     const Expected& expected = expected_[tensor];
     std::uint64_t seen = 0;
@@ -98,7 +108,7 @@ class Verifier {
   const std::filesystem::path folder_;
   const std::span<const Expected> expected_;
   std::unique_ptr<Checkpoint> file_;
-  std::vector<const TensorInfo*> stored_;
+  std::vector<const TensorInfo*> stored_;  ///< nullptr: left out
   std::mutex mutex_;
   std::vector<std::vector<TileResult>> results_;
 };
@@ -116,7 +126,9 @@ std::vector<TensorReport> verify_output(const PreparedJob& job, std::size_t outp
         verifier.check_tile(tile);
         advance(tile);
       },
-      [&](std::size_t tensor) { reports.push_back(verifier.finish(tensor)); });
+      [&](std::size_t tensor) {
+        if (auto report = verifier.finish(tensor)) reports.push_back(std::move(*report));
+      });
   return reports;
 }
 

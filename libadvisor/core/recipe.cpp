@@ -71,6 +71,7 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   for (const RecipeFormat& format : recipe.formats) {
     text += "  - id: " + scalar(format.id) + "\n";
     if (!format.type.empty()) text += "    type: " + scalar(format.type) + "\n";
+    if (format.split_max_size != 0) text += "    split_max_size: " + std::to_string(format.split_max_size) + "\n";
     if (format.tensor_types.empty()) continue;
     text += "    tensor_types:\n";
     for (const RecipeTensorType& entry : format.tensor_types)

@@ -42,6 +42,7 @@ struct RecipeFormat {
   std::string id;    ///< compressed-tensors, gguf, safetensors
   std::string type;  ///< F16, Q8_0, Q4_K_M ...
   std::vector<RecipeTensorType> tensor_types{};
+  std::int64_t split_max_size = 0;  ///< GGUF: bytes of tensors in one file; 0: one file
 };
 
 /// What weights may take; each matrix that the only step targets then gets one of several schemes.

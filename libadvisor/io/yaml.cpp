@@ -249,6 +249,21 @@ RecipeStep step_of(const Document& document) {
   return step;
 }
 
+/// 0 where the key is not given.
+double positive(Entry& entry, const std::string& what, const std::string& key, Dimension dimension) {
+  const std::string text = entry.text(key);
+  if (text.empty()) return 0;
+  try {
+    const double value = parse_quantity(text, dimension);
+    if (value >= 1 || (value > 0 && dimension == Dimension::none)) {
+      if (value < 0x1p62) return value;
+    }
+  } catch (const Error& error) {
+    fail(entry.where(key), what + ": " + error.what(), error.code());
+  }
+  fail(entry.where(key), what + ": " + key + " must be more than 0");
+}
+
 RecipeTensorType tensor_type_of(const Document& document) {
   Entry entry(document, "tensor_types");
   RecipeTensorType type{entry.list("targets"), entry.text("type"), places_of(document)};
@@ -272,6 +287,7 @@ RecipeFormat format_of(const Document& document) {
   RecipeFormat format;
   format.id = entry.text("id");
   format.type = entry.text("type");
+  format.split_max_size = static_cast<std::int64_t>(positive(entry, "format", "split_max_size", Dimension::bytes));
   if (format.id.empty()) fail(document.where, "format: needs an id");
   if (const Document* types = entry.find("tensor_types"); types != nullptr && types->kind != Document::Kind::null) {
     if (types->kind != Document::Kind::list) fail(types->where, "format: tensor_types must be a list");
@@ -285,19 +301,8 @@ RecipeBudget budget_of(const Document& document) {
   Entry entry(document, "budget");
   RecipeBudget budget;
   budget.places = places_of(document);
-  const auto positive = [&](const std::string& key, Dimension dimension) {
-    const std::string text = entry.text(key);
-    if (text.empty()) return 0.0;
-    try {
-      const double value = parse_quantity(text, dimension);
-      if (value > 0 && value < 0x1p62) return value;
-    } catch (const Error& error) {
-      fail(entry.where(key), "budget: " + std::string(error.what()), error.code());
-    }
-    fail(entry.where(key), "budget: " + key + " must be more than 0");
-  };
-  budget.bits_per_weight = positive("bits_per_weight", Dimension::none);
-  budget.size = static_cast<std::int64_t>(positive("size", Dimension::bytes));
+  budget.bits_per_weight = positive(entry, "budget", "bits_per_weight", Dimension::none);
+  budget.size = static_cast<std::int64_t>(positive(entry, "budget", "size", Dimension::bytes));
   budget.candidates = entry.list("candidates");
   entry.finish();
   if ((budget.bits_per_weight > 0) == (budget.size > 0))

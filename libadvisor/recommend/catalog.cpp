@@ -21,13 +21,6 @@ bool covers(std::string_view row, const std::string& scheme) {
   return grid.empty() || grid == "int8" || grid == "int4" || row.find(grid) != std::string_view::npos;
 }
 
-/// Rows read "<format>:<scheme>", or the format alone when they speak for all schemes.
-bool speaks_for(const EngineSupport& row, const Variant& variant) {
-  const auto colon = row.format.find(':');
-  if (std::string_view(row.format).substr(0, colon) != variant.format) return false;
-  return colon == std::string::npos || covers(std::string_view(row.format).substr(colon + 1), variant.scheme);
-}
-
 int permissiveness(const EngineSupport& row) {
   return row.supported == "yes" ? 2 : row.supported == "emulated" ? 1 : 0;
 }
@@ -73,7 +66,7 @@ namespace {
 const EngineSupport* best_of(const SupportRows& rows, const Variant& variant) {
   const EngineSupport* best = nullptr;
   for (const auto* row : rows) {
-    if (row->engine != variant.engine || !speaks_for(*row, variant)) continue;
+    if (row->engine != variant.engine || !speaks_for(*row, variant.format, variant.scheme)) continue;
     if (best == nullptr || permissiveness(*row) > permissiveness(*best) ||
         (permissiveness(*row) == permissiveness(*best) && row->source < best->source))
       best = row;
@@ -89,6 +82,12 @@ SupportRows rows_of(const Knowledge& knowledge, const std::string& generation) {
 }
 
 }  // namespace
+
+bool speaks_for(const EngineSupport& row, const std::string& format, const std::string& scheme) {
+  const auto colon = row.format.find(':');
+  if (std::string_view(row.format).substr(0, colon) != format) return false;
+  return colon == std::string::npos || covers(std::string_view(row.format).substr(colon + 1), scheme);
+}
 
 const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const std::string& generation) {
   return best_of(rows_of(knowledge, generation), variant);

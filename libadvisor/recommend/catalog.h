@@ -142,6 +142,10 @@ class Catalog {
 };
 
 /// What the engine matrix says about (engine, format, scheme family, generation); nullptr: nothing.
+/// Whether the row is about files of this format that hold this scheme. Rows read "<format>:<scheme>", where "W4A16"
+/// covers all groups, or the format alone when they speak for all schemes.
+bool speaks_for(const EngineSupport& row, const std::string& format, const std::string& scheme);
+
 const EngineSupport* find_support(const Knowledge& knowledge, const Variant& variant, const std::string& generation);
 
 }  // namespace advisor

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 
+#include "checkpoint/formats/gguf_layout.h"
 #include "core/error.h"
 #include "gguf_fixture.h"
+#include "gmock/gmock.h"
 
 namespace advisor {
 namespace {
@@ -13,6 +15,7 @@ namespace {
 using namespace gguf_fixture;
 namespace fs = std::filesystem;
 using gguf::Header;
+using ::testing::HasSubstr;
 
 Header header_of(const std::vector<char>& file) {
   return gguf::parse_header(
@@ -135,6 +138,73 @@ TEST(GgufPartName, IsReadAsItIsWritten) {
                             "b-00001-of-00002.bin", "b_00001-of-00002.gguf"}) {
     EXPECT_FALSE(gguf::part_name(other)) << other;
   }
+}
+
+/// Written by formats/gguf.cpp: files of a model with at most `limit` bytes of tensors in each, in a new folder.
+std::vector<fs::path> split_files(const fs::path& folder, std::int64_t limit) {
+  OutputPlan split = plan("F16");
+  split.split_max_size = limit;
+  EXPECT_EQ(gguf_format.refuses(split), std::nullopt);
+  fs::create_directory(folder);
+  write(split, folder);
+  std::vector<fs::path> files;
+  std::int64_t bytes = 0;
+  for (const auto& file : fs::directory_iterator(folder)) {
+    files.push_back(file.path());
+    bytes += static_cast<std::int64_t>(file.file_size());
+  }
+  EXPECT_EQ(bytes, gguf_format.bytes(split));
+  std::ranges::sort(files);
+  return files;
+}
+
+TEST_F(GgufParts, WhatIsWrittenInPartsHoldsTheSameTensors) {
+  const auto whole = open_gguf(whole_);
+  std::int64_t largest = 0, all = 0;
+  for (const gguf::TensorEntry& tensor : header_.tensors) {
+    largest = std::max(largest, tensor.bytes);
+    all += (tensor.bytes + 31) / 32 * 32;
+  }
+  std::size_t number = 0;
+  for (const std::int64_t limit : {std::int64_t{1}, largest, 2 * largest, all - 1}) {
+    const std::vector<fs::path> files = split_files(folder_.path() / std::to_string(number++), limit);
+    ASSERT_GT(files.size(), 1U) << limit;
+    EXPECT_EQ(gguf::first_part(files), files.front());
+    for (const fs::path& file : files) {
+      const Header header = header_of(read_file(file));
+      std::int64_t size = 0;
+      for (const gguf::TensorEntry& tensor : header.tensors) size += (tensor.bytes + 31) / 32 * 32;
+      EXPECT_TRUE(size <= limit || header.tensors.size() == 1) << file;
+      EXPECT_FALSE(header.tensors.empty()) << file;
+      EXPECT_EQ(header.find("split.no")->type, gguf::ValueType::u16);
+      EXPECT_EQ(header.find("general.architecture") != nullptr, file == files.front());
+    }
+    const auto parts = open_gguf(files.front());
+    EXPECT_EQ(parts->tensors(), whole->tensors());
+    EXPECT_EQ(parts->config(), whole->config());
+    for (const TensorInfo& tensor : whole->tensors()) {
+      const Tensor a = whole->load(tensor.name), b = parts->load(tensor.name);
+      EXPECT_TRUE(std::equal(a.data(), a.data() + a.size(), b.data())) << tensor.name;
+    }
+  }
+}
+
+TEST(GgufSplit, RefusesMoreFilesThanCanBeCounted) {
+  OutputPlan many =
+      plan("F16", {.hidden = 2, .intermediate = 2, .layers = 8000, .heads = 1, .head_dim = 2, .vocab = 8});
+  many.config.kv_heads = 1;
+  ASSERT_GT(many.tensors.size(), gguf::max_parts);
+  many.split_max_size = 1;
+  EXPECT_THAT(gguf_format.refuses(many).value_or(""), HasSubstr("more than the 65535"));
+  many.split_max_size = std::int64_t{1} << 20;
+  EXPECT_EQ(gguf_format.refuses(many), std::nullopt);
+}
+
+TEST_F(GgufParts, OneFileHasNoPartInItsName) {
+  const std::vector<fs::path> files = split_files(folder_.path() / "one", std::int64_t{1} << 40);
+  ASSERT_EQ(files.size(), 1U);
+  EXPECT_EQ(files.front().filename(), whole_.filename());
+  EXPECT_EQ(read_file(files.front()), bytes_);
 }
 
 }  // namespace

@@ -190,6 +190,12 @@ class BadCommandLine(CliTest):
     def test_unknown_format(self):
         self.refused("compress", self.tiny, self.folder / "out", "--format", "ggml", expect=2, says=["ggml", "gguf"])
 
+    def test_bad_split(self):
+        out = self.folder / "out"
+        for size in ("0", "-1GiB", "many", "3 tokens"):
+            self.refused("compress", self.tiny, out, "--format", "gguf:Q4_0", "--split-max-size", size, expect=2, says=[])
+        self.refused("compress", self.tiny, out, "--split-max-size", "1GiB", expect=2, says=["gguf"])
+
     def test_negative_threads(self):
         self.refused("compress", self.tiny, self.folder / "out", "--threads", "-1", expect=2, says=["threads"])
 

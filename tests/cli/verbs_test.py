@@ -90,6 +90,24 @@ class Verbs(CliTest):
         self.assertEqual(first, second)
         self.assertTrue(any(name.endswith(".gguf") for name in first))
 
+    def test_engines_in_the_plan(self):
+        def plan(scheme, out):
+            done = self.json_of("compress", self.tiny, self.folder / "out", "--scheme", scheme, "--format", out, "--dry-run")
+            return done["outputs"][0]
+
+        for kind in ("F16", "BF16", "F32", "Q8_0", "Q5_K_M", "Q2_K_S", "IQ4_XS"):
+            output = plan("W8A16-channel", "gguf:" + kind)
+            self.assertIn("llama.cpp", output["engines"], kind)
+            self.assertIn("CPU", output["hardware"]["llama.cpp"], kind)
+        self.assertEqual(plan("W4A4-mxfp4", "compressed-tensors")["hardware"]["vllm"], ["Blackwell"])
+        fp8 = plan("W8A8-fp8-channel", "compressed-tensors")["hardware"]
+        self.assertNotIn("Ampere", fp8["vllm"], "INT8 of the same widths is another scheme")
+        self.assertIn("Hopper", fp8["vllm"])
+        for scheme, out in (("W2A16-g64", "compressed-tensors"), ("W3A16-g64", "gptq")):
+            self.assertEqual(plan(scheme, out)["engines"], [], scheme)
+        text = self.run_advisor("compress", self.tiny, self.folder / "out", "--scheme", "W2A16-g64", "--dry-run")
+        self.assertIn("no engine known to load it", text.stdout)
+
     def test_gguf_reads_back(self):
         out = self.folder / "gguf"
         self.run_advisor("compress", self.tiny, out, "--format", "gguf:Q8_0")

@@ -79,6 +79,7 @@ struct ModelSpec {
   std::string architecture = "LlamaForCausalLM";
   /// May change the values of a tensor before it is stored.
   std::function<void(const std::string&, std::vector<float>&)> edit = [](const std::string&, std::vector<float>&) {};
+  std::vector<std::pair<std::string, std::vector<std::int64_t>>> more{};  ///< tensors besides
 };
 
 inline void write_config(const fs::path& folder, const ModelSpec& spec) {
@@ -108,6 +109,7 @@ inline std::vector<std::pair<std::string, std::vector<std::int64_t>>> tensors_of
                                    {layer + "mlp.down_proj.weight", {spec.hidden, spec.intermediate}}});
   }
   tensors.push_back({"model.norm.weight", {spec.hidden}});
+  tensors.insert(tensors.end(), spec.more.begin(), spec.more.end());
   return tensors;
 }
 

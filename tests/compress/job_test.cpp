@@ -263,6 +263,31 @@ TEST_F(Job, GgufTensorsHaveTheTypesOfTheRecipe) {
   });
 }
 
+TEST_F(Job, WhatEveryReaderComputesIsLeftOutOfGguf) {
+  testing::ModelSpec spec;
+  spec.vocab = 4096;  // of the tokenizer
+  const std::string frequencies = "model.layers.1.self_attn.rotary_emb.inv_freq";
+  spec.more = {{frequencies, {8}}};
+  const fs::path model = testing::write_model(temp_ / "old", spec);
+  fs::copy_file(testing::tiny() / "tokenizer.json", model / "tokenizer.json");
+  for (const char* technique : {"none", "rtn", "gptq"}) {
+    CompressRequest r = request(model, temp_ / technique, "W4A16-g32", {{"gguf", "Q8_0"}, {"safetensors", "f32"}});
+    r.recipe.steps[0].technique = technique;
+    if (r.recipe.steps[0].technique != "none") r.recipe.formats[1] = {"compressed-tensors", "f32"};
+    if (r.recipe.steps[0].technique == "none") r.recipe.steps[0].scheme = "";
+    if (r.recipe.steps[0].technique == "gptq")
+      r.calibration.texts = {fs::path(ADVISOR_SOURCE_DIR) / "examples/calibration/tiny.txt"};
+    r.calibration.samples = 4;
+    r.calibration.sequence_length = 32;
+    const CompressReport report = run_compression(r, {});
+    const auto gguf = open_checkpoint(report.outputs[0].folder), other = open_checkpoint(report.outputs[1].folder);
+    EXPECT_EQ(gguf->find(frequencies), nullptr);
+    EXPECT_EQ(gguf->tensors().size() + 1, open_checkpoint(model)->tensors().size());
+    EXPECT_EQ(report.outputs[0].tensors.size(), gguf->tensors().size());
+    EXPECT_NE(other->find(frequencies), nullptr) << "where there is a place for it, it stays";
+  }
+}
+
 TEST_F(Job, ConvertsWithoutQuantizing) {
   CompressRequest r = request(model_, temp_ / "out", "", {{"safetensors", "f32"}});
   r.recipe.steps[0].technique = "none";

@@ -159,6 +159,35 @@ TEST_F(Plan, TypesOfGgufTensors) {
   EXPECT_THAT(refusal(ErrorCode::invalid_argument, [&] { plan_compression(r); }), HasSubstr("has no tensor_types"));
 }
 
+TEST_F(Plan, ATokenizerModelAloneIsNotEnoughForGguf) {
+  CompressRequest r = request(model_, temp_ / "out", "", {{"gguf", "Q4_0"}});
+  r.recipe.steps[0].technique = "none";
+  EXPECT_THAT(refusal(ErrorCode::not_found, [&] { plan_compression(r); }), HasSubstr("without it text cannot"));
+  std::ofstream(model_ / "tokenizer.model") << "sentencepiece";
+  EXPECT_THAT(refusal(ErrorCode::not_found, [&] { plan_compression(r); }), HasSubstr("save_pretrained"));
+  run_compression(basic(), {});
+  EXPECT_EQ(testing::read_file(temp_ / "out" / "tokenizer.model"), "sentencepiece") << "other formats take it along";
+}
+
+TEST_F(Plan, SplitGguf) {
+  CompressRequest r = request(testing::tiny(), temp_ / "out", "", {{"gguf", "Q4_0"}});
+  r.recipe.steps[0].technique = "none";
+  r.recipe.formats[0].split_max_size = 20'000;
+  run_compression(r, {});
+  const std::vector<std::string> names = testing::names_in(r.out);
+  EXPECT_THAT(names, ::testing::Contains(HasSubstr("Q4_0-00001-of-")));
+  r.out = temp_ / "whole";
+  r.recipe.formats[0].split_max_size = 0;
+  run_compression(r, {});
+  EXPECT_EQ(open_checkpoint(temp_ / "out")->tensors(), open_checkpoint(r.out)->tensors());
+  r.recipe.formats = {{"compressed-tensors", "", {}, 20'000}};
+  r.out = temp_ / "other";
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, [&] { plan_compression(r); }), HasSubstr("not split"));
+  run_compression(request(testing::tiny(), temp_ / "codes"), {});
+  r.model = temp_ / "codes";
+  EXPECT_THAT(refusal(ErrorCode::invalid_argument, [&] { plan_compression(r); }), HasSubstr("not split"));
+}
+
 TEST_F(Plan, AnArchitectureWithoutKnownLinearsNeedsNames) {
   testing::ModelSpec spec;
   spec.architecture = "NovelForCausalLM";

@@ -126,6 +126,14 @@ TEST_F(Resume, GgufWithImportance) {
   check_everywhere(r);
 }
 
+TEST_F(Resume, GgufInSeveralFiles) {
+  CompressRequest r = request(temp_ / "whole", "rtn", {{"gguf", "Q4_0", {}, 100'000}});
+  check_everywhere(r);
+  int parts = 0;
+  for (const std::string& name : names_in(r.out)) parts += name.ends_with(".gguf") ? 1 : 0;
+  EXPECT_GT(parts, 2);
+}
+
 TEST_F(Resume, CancellingKeepsWhatIsFinishedOnRequest) {
   CompressRequest r = request(temp_ / "out", "gptq", {{"compressed-tensors", ""}});
   run_compression(request(temp_ / "whole", "gptq", {{"compressed-tensors", ""}}), {});

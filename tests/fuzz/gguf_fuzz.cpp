@@ -1,6 +1,9 @@
 // Any bytes: the header parser and the readers of metadata either succeed or throw advisor::Error. What parses must
-// survive being written and parsed again. The same bytes as a file: refused, or opened and read.
+// survive being written and parsed again. The same bytes as a file, or as two parts of a model: refused, or opened and
+// read.
 #include <cstring>
+#include <string>
+#include <string_view>
 
 #include "checkpoint/gguf.h"
 #include "core/error.h"
@@ -10,13 +13,26 @@ using namespace advisor;
 
 namespace {
 
-void open_as_file(std::string_view bytes) {
-  fuzz::write("model.gguf", bytes);
+void open(const std::string& name) {
   try {
-    fuzz::read_all(*open_checkpoint(fuzz::folder() / "model.gguf"));
+    fuzz::read_all(*open_checkpoint(fuzz::folder() / name));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::internal) __builtin_trap();
   }
+}
+
+void open_as_file(std::string_view bytes) {
+  fuzz::write("model.gguf", bytes);
+  open("model.gguf");
+}
+
+/// A second magic begins the second of two files.
+void open_as_parts(std::string_view bytes) {
+  const std::size_t second = bytes.find("GGUF", 4);
+  if (second == std::string_view::npos) return;
+  fuzz::write("model-00001-of-00002.gguf", bytes.substr(0, second));
+  fuzz::write("model-00002-of-00002.gguf", bytes.substr(second));
+  open("model-00001-of-00002.gguf");
 }
 
 }  // namespace
@@ -48,6 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     gguf::to_tokenizer(header, "fuzz");
   } catch (const Error&) {
   }
-  open_as_file({reinterpret_cast<const char*>(data), size});
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  open_as_file(bytes);
+  open_as_parts(bytes);
   return 0;
 }

@@ -213,7 +213,8 @@ TEST(RecipeYaml, ShortFormats) {
 TEST(RecipeYaml, TypesOfTensorsAndPlaces) {
   const Recipe recipe = parse_recipe(
       "steps:\n- technique: rtn\n  scheme: W4A16\n  targets: [Linear,\n    \"re:.*down_proj\"]\nformats:\n- id: gguf\n"
-      "  type: Q4_K_M\n  tensor_types:\n  - {targets: [\"re:.*v_proj\", lm_head], type: Q6_K}\n",
+      "  type: Q4_K_M\n  split_max_size: 2GiB\n  tensor_types:\n  - {targets: [\"re:.*v_proj\", lm_head], type: "
+      "Q6_K}\n",
       "r.yaml");
   const RecipePlaces& places = recipe.steps[0].places;
   EXPECT_EQ(places.of("scheme").line, 3);
@@ -225,6 +226,8 @@ TEST(RecipeYaml, TypesOfTensorsAndPlaces) {
   const std::string yaml = recipe_to_yaml(recipe);
   EXPECT_EQ(recipe_to_yaml(parse_recipe(yaml)), yaml);
   EXPECT_THAT(yaml, HasSubstr("type: Q6_K"));
+  EXPECT_EQ(recipe.formats[0].split_max_size, std::int64_t{2} << 30);
+  EXPECT_EQ(parse_recipe(yaml).formats[0].split_max_size, std::int64_t{2} << 30);
 }
 
 TEST(RecipeYaml, BudgetAndCache) {
@@ -257,6 +260,7 @@ TEST(RecipeYamlRefuses, WhatIsNotARecipe) {
   EXPECT_THAT(why("steps: []\nformats: [{type: Q8_0}]\n"), HasSubstr("needs an id"));
   EXPECT_THAT(why("steps: []\nformats: [\"gguf:\"]\n", ErrorCode::invalid_argument), HasSubstr("r.yaml:2:11"));
   EXPECT_THAT(why("steps: []\nformats: [{id: gguf, tensor_types: 3}]\n"), HasSubstr("r.yaml:2:36"));
+  EXPECT_THAT(why("steps: []\nformats: [{id: gguf, split_max_size: 0}]\n"), HasSubstr("more than 0"));
   EXPECT_THAT(why("steps: []\nformats: [{id: gguf, tensor_types: [{type: Q6_K}]}]\n"), HasSubstr("needs targets"));
   for (const char* budget : {"{}", "{size: 4GiB, bits_per_weight: 4}"})
     EXPECT_THAT(why(std::string("steps: []\nformats: []\nbudget: ") + budget + "\n"), HasSubstr("r.yaml:3:9"));

@@ -10,9 +10,8 @@
 #include <map>
 #include <system_error>
 
-#include "checkpoint/files.h"
 #include "checkpoint/format.h"
-#include "checkpoint/json.h"
+#include "checkpoint/formats/gguf_layout.h"
 #include "core/error.h"
 
 namespace advisor {
@@ -21,25 +20,12 @@ extern const FormatImpl gguf_format;
 
 namespace {
 
+using gguf::columns;
+using gguf::is_dropped;
+using gguf::type_of;
 using kernels::BlockType;
 
 constexpr std::int64_t max_elements = std::int64_t{1} << 46;
-constexpr std::int64_t max_template = 16 << 20;  // bytes of tokenizer_config.json
-
-/// Buffers of old checkpoints that every reader computes itself.
-bool is_dropped(std::string_view name) { return name.ends_with(".rotary_emb.inv_freq"); }
-
-std::int64_t columns(const TensorInfo& tensor) {
-  return tensor.shape.size() < 2 ? 1 : element_count(std::span(tensor.shape).subspan(1));
-}
-
-GgufMix mix_of(const OutputPlan& plan) { return *gguf_mix_named(plan.type); }
-
-/// nullopt: a type of ggml that no encoder here writes (IQ1 .. IQ3), or no type of ggml.
-std::optional<BlockType> type_of(const OutputPlan& plan, const PlannedTensor& planned) {
-  if (!planned.type.empty()) return kernels::block_type_named(planned.type);
-  return kernels::block_type_named(gguf_block(gguf::tensor_type(plan, planned.source)).name);
-}
 
 /// Mixes whose tensors can all be written.
 std::string known_types() {
@@ -119,100 +105,18 @@ std::optional<std::string> refuses(const OutputPlan& plan) {
     if (is_dropped(planned.source.name)) continue;
     if (auto reason = refuses_tensor(plan, planned)) return reason;
   }
-  return refuses_stacks(plan);
-}
-
-/// The chat template that the folder carries; engines need it for instruction-tuned models.
-std::optional<std::string> chat_template(const std::filesystem::path& folder) {
-  std::error_code none;
-  if (const auto path = folder / "chat_template.jinja"; std::filesystem::is_regular_file(path, none)) {
-    return files::read_text(path, max_template);
-  }
-  const auto path = folder / "tokenizer_config.json";
-  if (!std::filesystem::is_regular_file(path, none)) return std::nullopt;
-  const json::Json config = json::parse(files::read_text(path, max_template), path.string());
-  const json::Json* value = json::find(config, "chat_template");
-  return value != nullptr && value->is_string() ? std::optional(value->get<std::string>()) : std::nullopt;
-}
-
-struct Layout {
-  std::vector<std::byte> header;
-  std::vector<gguf::Place> places;         ///< parallel to the plan; no tensor name: not written
-  std::vector<gguf::TensorEntry> entries;  ///< parallel to the plan; offset and size are those of the part
-  std::vector<std::pair<gguf::TensorEntry, std::vector<std::byte>>> extra;  ///< rotary factors, with their data
-  std::int64_t size = 0;
-};
-
-std::int64_t padded(std::int64_t size) { return (size + gguf::alignment - 1) / gguf::alignment * gguf::alignment; }
-
-/// Gives every tensor its place behind the others; offsets count from the data section.
-std::vector<gguf::TensorEntry> place_tensors(const OutputPlan& plan, Layout& layout) {
-  std::vector<gguf::TensorEntry> written;
-  std::map<std::string, std::int64_t> begin;  // of each tensor of the file
-  std::int64_t end = 0;
-  for (const PlannedTensor& planned : plan.tensors) {
-    gguf::TensorEntry& entry = layout.entries.emplace_back();
-    gguf::Place& place = layout.places.emplace_back();
-    if (is_dropped(planned.source.name)) continue;
-    place = *gguf::place_of(planned.source.name, plan.config);
-    entry = {place.tensor, planned.source.shape, *type_of(plan, planned), 0, 0};
-    entry.bytes = entry.shape[0] * kernels::row_bytes(entry.type, columns(planned.source));
-    if (const auto [at, first] = begin.emplace(place.tensor, end); first) {
-      gguf::TensorEntry& whole = written.emplace_back(entry);
-      if (place.parts > 1) whole.shape.insert(whole.shape.begin(), place.parts);
-      whole.bytes *= place.parts;
-      whole.offset = end;
-      end += padded(whole.bytes);
-    }
-    entry.offset = begin[place.tensor] + place.part * entry.bytes;
-  }
-  for (const gguf::RotaryFactors& factors : gguf::rotary_factors(plan.config)) {
-    const auto data = std::as_bytes(std::span(factors.values));
-    const auto count = static_cast<std::int64_t>(factors.values.size());
-    gguf::TensorEntry& entry = written.emplace_back(
-        gguf::TensorEntry{factors.name, {count}, BlockType::f32, end, static_cast<std::int64_t>(data.size())});
-    layout.extra.emplace_back(entry, std::vector(data.begin(), data.end()));
-    end += padded(entry.bytes);
-  }
-  layout.size = end;
-  return written;
-}
-
-Layout lay_out(const OutputPlan& plan) {
-  Layout layout;
-  const std::vector<gguf::TensorEntry> written = place_tensors(plan, layout);
-  gguf::Metadata metadata = gguf::to_metadata(plan.config, plan.tokenizer, mix_of(plan));
-  if (auto text = chat_template(plan.source)) {
-    metadata.emplace_back("tokenizer.chat_template", gguf::Value{gguf::ValueType::string, std::move(*text)});
-  }
-  layout.header = gguf::write_header(metadata, written);
-  const auto header = static_cast<std::int64_t>(layout.header.size());
-  layout.size += header;
-  for (auto& entry : layout.entries) entry.offset += header;
-  for (auto& [entry, data] : layout.extra) entry.offset += header;
-  return layout;
-}
-
-std::string file_name(const OutputPlan& plan) {
-  std::string name = plan.config.name;
-  if (name.empty()) name = plan.source.filename().string();
-  if (name.empty()) name = "model";
-  for (char& c : name) {
-    if (c == '/' || c == '\0') c = '-';
-  }
-  return name + "-" + std::string(gguf_mix_name(mix_of(plan))) + ".gguf";
+  if (auto reason = refuses_stacks(plan)) return reason;
+  if (plan.split_max_size == 0) return std::nullopt;
+  const std::size_t files = gguf::lay_out(plan).files.size();
+  if (files <= gguf::max_parts) return std::nullopt;
+  return "files of " + std::to_string(plan.split_max_size) + " bytes would be " + std::to_string(files) +
+         ", more than the " + std::to_string(gguf::max_parts) + " that names and metadata can count";
 }
 
 class GgufWriter final : public FormatWriter {
  public:
   GgufWriter(const OutputPlan& plan, const std::filesystem::path& folder)
-      : plan_(plan),
-        layout_(lay_out(plan)),
-        file_(folder / file_name(plan), layout_.size, plan.resume),
-        rows_written_(plan.tensors.size()) {
-    file_.write(0, layout_.header);
-    for (const auto& [entry, data] : layout_.extra) file_.write(entry.offset, data);
-  }
+      : plan_(plan), layout_(gguf::lay_out(plan)), file_(plan, layout_, folder), rows_written_(plan.tensors.size()) {}
 
   std::vector<std::byte> write_rows(std::size_t tensor, std::int64_t begin, std::span<const float> rows,
                                     std::span<const float> importance, std::span<float> stored) override {
@@ -305,12 +209,12 @@ class GgufWriter final : public FormatWriter {
   }
 
   OutputPlan plan_;
-  Layout layout_;
-  files::OutputFile file_;
+  gguf::Layout layout_;
+  gguf::PartFiles file_;
   std::vector<std::atomic<std::int64_t>> rows_written_;
 };
 
-std::int64_t bytes(const OutputPlan& plan) { return lay_out(plan).size; }
+std::int64_t bytes(const OutputPlan& plan) { return gguf::lay_out(plan).size; }
 
 std::int64_t tensor_bytes(const OutputPlan& plan, std::size_t tensor) {
   const PlannedTensor& planned = plan.tensors.at(tensor);
@@ -338,6 +242,7 @@ const FormatImpl gguf_format{
     .create = create,
     .scale_dtype = scale_dtype,
     .tensor_bytes = tensor_bytes,
+    .leaves_out = [](const TensorInfo& tensor) { return is_dropped(tensor.name); },
 };
 
 }  // namespace advisor
