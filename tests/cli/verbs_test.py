@@ -99,7 +99,9 @@ class Verbs(CliTest):
             output = plan("W8A16-channel", "gguf:" + kind)
             self.assertIn("llama.cpp", output["engines"], kind)
             self.assertIn("CPU", output["hardware"]["llama.cpp"], kind)
-        self.assertEqual(plan("W4A4-mxfp4", "compressed-tensors")["hardware"]["vllm"], ["Blackwell"])
+        mxfp4 = plan("W4A4-mxfp4", "compressed-tensors")["hardware"]
+        self.assertEqual(mxfp4["vllm"], ["Blackwell"])
+        self.assertNotIn("llama.cpp", mxfp4)
         fp8 = plan("W8A8-fp8-channel", "compressed-tensors")["hardware"]
         self.assertNotIn("Ampere", fp8["vllm"], "INT8 of the same widths is another scheme")
         self.assertIn("Hopper", fp8["vllm"])
